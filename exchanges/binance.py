@@ -1,0 +1,344 @@
+"""Binance: spot market data.
+
+Source: the sheet `venues/binance.md` (November 2026), section numbers beside each fact; behind
+it https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams.
+
+What is peculiar here:
+
+* Combined mode (`/stream`) is spoken, since spot's bookTicker and partial depth frames name
+  neither their event nor their symbol (1.1); acks are never wrapped (4).
+* The server pings every 20 s and wants a pong within 60 s; unasked pongs do not count (3). Our
+  own pings and pongs count towards the 5 messages a second (2).
+* A well-formed stream of an unknown symbol is acknowledged and stays silent (4): symbols are
+  checked against the markets before anything is sent.
+* `m` says that the buyer was the maker: the taker sold (5.1).
+* `!ticker@arr` ended on 2026-03-26; all-market statistics come as `!miniTicker@arr` (1.5).
+
+Deliberate differences from ccxt 4.5.90:
+
+* `watch_ticker` takes the `ticker` stream, which carries bid and ask; ccxt's own option for it
+  says so too, but its code takes `miniTicker`, which carries neither (10, 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from unified_ws import adapter as ws
+
+_INTERVALS = {
+    name: name
+    for name in "1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M".split()
+}  # 5.4
+
+VENUE = ws.Venue(
+    id="binance",
+    ccxt_id="binance",
+    name="Binance",
+    evidence="sheet of November 2026; recordings of 2021 and 2024; not yet seen live",
+    endpoints={
+        "spot": ws.Endpoint(
+            live="wss://stream.binance.com:9443/stream",  # 1.1
+            testnet="wss://stream.testnet.binance.vision/stream",
+            demo="wss://demo-stream.binance.com/stream",
+            serves={"spot": True},
+            heartbeat=ws.Heartbeat(by="server", every_s=20, timeout_s=20, silence_s=60),  # 3
+            limits=ws.Limits(
+                topics_per_request=200,  # 2: undocumented, what careful clients send
+                topics_per_connection=1024,
+                messages=ws.Window(n=5, per_s=1),
+                dials=ws.Window(n=300, per_s=300),
+                lifetime_s=24 * 3600,
+                rotate_after_s=23 * 3600,  # 9
+            ),
+        ),
+    },
+    kinds=frozenset(ws.Kind),
+    all_markets=frozenset({ws.Kind.TICKER}),
+    timeframes=_INTERVALS,
+    switches={
+        ws.Kind.TRADES: {"name": ws.Switch(values=("trade", "aggTrade"), default="trade")},
+        ws.Kind.BOOK: {
+            "watchOrderBookRate": ws.Switch(values=("100", "1000"), default="100"),  # 6.1
+        },
+        ws.Kind.TICKER: {
+            "name": ws.Switch(
+                values=("ticker", "miniTicker", "ticker_1h", "ticker_4h", "ticker_1d"),
+                default="ticker",
+                defaults={"watchTickers": "miniTicker"},
+            ),
+        },
+        ws.Kind.BIDS_ASKS: {"name": ws.Switch(values=("bookTicker",), default="bookTicker")},
+        ws.Kind.OHLCV: {
+            "name": ws.Switch(values=("kline",), default="kline", aliases=("channel",)),
+            "timezone": ws.Switch(values=("", "+00:00", "+08:00", "8"), default=""),
+        },
+    },
+    rest=ws.RestHost(budget=ws.Window(n=6000, per_s=60), per_ccxt_cost=5),  # 1.4, 6.2
+    rest_methods=("publicGetDepth", "publicGetTrades", "publicGetAggTrades"),
+    rest_options={"fetchMarkets": {"types": ["spot"]}},
+    closes={
+        1008: ws.CloseRule(floor_s=5),  # 9: too many messages; not a verdict
+        418: ws.CloseRule(floor_s=120),
+        429: ws.CloseRule(floor_s=10),
+    },
+)
+
+_DEPTHS = ((100, 5.0), (500, 25.0), (1000, 50.0), (5000, 250.0))  # 6.2: limit, weight
+
+# --- the wire: only the fields we use, under the venue's own names ------------------------
+
+
+class _Head(msgspec.Struct):
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw()
+    id: int | str | None = None
+    result: msgspec.Raw = msgspec.Raw()
+    error: dict[str, Any] | None = None
+    code: int | None = None
+    msg: str = ""
+
+
+class _Trade(msgspec.Struct):  # 5.1
+    s: str
+    p: float
+    q: float
+    T: int
+    m: bool
+    t: int
+
+
+class _AggTrade(msgspec.Struct):  # 5.1
+    s: str
+    p: float
+    q: float
+    T: int
+    m: bool
+    a: int
+    f: int
+    l: int  # noqa: E741  (the venue's name)
+
+
+class _Depth(msgspec.Struct):  # 6.1
+    s: str
+    E: int
+    U: int
+    u: int
+    b: list[ws.Level]
+    a: list[ws.Level]
+
+
+class _Ticker(msgspec.Struct):  # 5.2; the mini ticker has only the first half
+    s: str
+    E: int
+    c: float
+    o: float
+    h: float
+    l: float  # noqa: E741
+    v: float
+    q: float
+    C: int | None = None
+    p: float | None = None
+    P: float | None = None
+    w: float | None = None
+    x: float | None = None
+    b: float | None = None
+    B: float | None = None
+    a: float | None = None
+    A: float | None = None
+
+
+class _Quote(msgspec.Struct):  # 5.3
+    s: str
+    u: int
+    b: float
+    B: float
+    a: float
+    A: float
+
+
+class _K(msgspec.Struct):  # 5.4
+    t: int
+    s: str
+    i: str
+    o: float
+    h: float
+    l: float  # noqa: E741
+    c: float
+    v: float
+    x: bool
+
+
+class _Kline(msgspec.Struct):
+    k: _K
+
+
+class _Event(msgspec.Struct):
+    e: str = ""
+
+
+# --- mappings: payload -> events ------------------------------------------------------------
+
+
+def _trade(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
+    d = _read_trade(raw)
+    symbol = markets(d.s)
+    if symbol is None:
+        return []
+    side: ws.Side = "sell" if d.m else "buy"
+    return [ws.Trade(symbol, str(d.t), d.T, d.p, d.q, side, raw, d.t)]
+
+
+def _agg_trade(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
+    d = _read_agg(raw)
+    symbol = markets(d.s)
+    if symbol is None:
+        return []
+    side: ws.Side = "sell" if d.m else "buy"
+    return [ws.Trade(symbol, str(d.a), d.T, d.p, d.q, side, raw, d.a, d.l - d.f + 1)]
+
+
+def _depth(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
+    d = _read_depth(raw)
+    symbol = markets(d.s)
+    if symbol is None:
+        return []
+    return [ws.BookUpdate(symbol, "delta", d.b, d.a, d.E, d.u, d.U - 1)]  # 6.3
+
+
+def _quote(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
+    d = _read_quote(raw)
+    symbol = markets(d.s)
+    if symbol is None:
+        return []
+    # Spot sends no time with it (5.3).
+    return [ws.BidAsk(symbol, None, d.b, d.B, d.a, d.A, d.u, raw)]
+
+
+def _ticker(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
+    raws = _read_rows(raw) if topic[0] == "!" else [raw]
+    rows: list[ws.Event] = []
+    for one in raws:
+        d = _read_ticker(one)
+        symbol = markets(d.s)
+        if symbol is not None:
+            rows.append(
+                ws.Ticker(
+                    symbol, d.C or d.E, last=d.c, bid=d.b, bid_volume=d.B, ask=d.a,
+                    ask_volume=d.A, open=d.o, high=d.h, low=d.l, previous_close=d.x, change=d.p,
+                    percentage=d.P, vwap=d.w, base_volume=d.v, quote_volume=d.q, raw=one,
+                )
+            )  # fmt: skip
+    return rows
+
+
+def _kline(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
+    k = _read_kline(raw).k
+    symbol = markets(k.s)
+    if symbol is None:
+        return []
+    return [ws.Candle(symbol, k.i, k.t, k.o, k.h, k.l, k.c, k.v, k.x, raw=raw)]
+
+
+_read_head = ws.reader(_Head)
+_read_trade = ws.reader(_Trade)
+_read_agg = ws.reader(_AggTrade)
+_read_depth = ws.reader(_Depth)
+_read_quote = ws.reader(_Quote)
+_read_ticker = ws.reader(_Ticker)
+_read_kline = ws.reader(_Kline)
+_read_event = ws.reader(_Event)
+_read_rows = ws.reader(list[msgspec.Raw])
+
+_CHANNELS = {
+    "trade": _trade, "aggTrade": _agg_trade, "depth": _depth, "bookTicker": _quote,
+    "ticker": _ticker, "miniTicker": _ticker, "kline": _kline,
+}  # fmt: skip
+
+
+class Binance(ws.Adapter):
+    """Binance spot."""
+
+    venue = VENUE
+
+    def route(self, sub: ws.Sub) -> Sequence[ws.Route]:
+        """Name the stream of a subscription (5, 6.1)."""
+        name = sub.channel.get("name", "")
+        if sub.market is None:
+            window = name.partition("_")[2]
+            topic = f"!ticker_{window}@arr" if window else "!miniTicker@arr"
+            return (ws.Route("spot", topic),)
+        market, low = sub.market.id, sub.market.id.lower()
+        if sub.kind is ws.Kind.TRADES:
+            return (ws.Route("spot", f"{low}@{name}", history=_history(name, market), contiguous_ids=True),)
+        if sub.kind is ws.Kind.BOOK:
+            rate = "" if sub.channel["watchOrderBookRate"] == "1000" else "@100ms"
+            snapshot = ws.Snapshot("publicGetDepth", {"symbol": market}, "limit", _DEPTHS)
+            return (ws.Route("spot", f"{low}@depth{rate}", snapshot=snapshot),)
+        if sub.kind is ws.Kind.OHLCV:
+            zone = "@+08:00" if sub.channel["timezone"] in ("+08:00", "8") else ""
+            return (ws.Route("spot", f"{low}@kline_{_INTERVALS[sub.timeframe]}{zone}"),)
+        return (ws.Route("spot", f"{low}@{name}"),)
+
+    def request(self, op: ws.Op, topics: Sequence[str], call: ws.Call) -> bytes:
+        """Build a SUBSCRIBE or UNSUBSCRIBE (4)."""
+        return msgspec.json.encode({"method": op.upper(), "params": list(topics), "id": int(call.id)})
+
+    def decode(self, frame: bytes, at: str, markets: ws.Markets) -> Sequence[ws.Inbound]:
+        """Translate one frame of the combined stream."""
+        head = _read_head(frame)
+        topic = head.stream
+        if topic:
+            if topic == "!serverShutdown":  # 9
+                return (ws.Closing("the venue announces a shutdown"),)
+            channel = topic.partition("@")[2] if topic[0] != "!" else topic[1:]
+            parse = _CHANNELS[channel.partition("_")[0].partition("@")[0]]
+            events = parse(head.data, topic, markets)
+            return (ws.Batch(topic, events, 0 if events else 1),)
+        about = "" if head.id is None else str(head.id)
+        if head.error is not None:  # 4: both forms of an error have been seen
+            return (ws.Refused(f"{head.error.get('msg')} (code {head.error.get('code')})", about),)
+        if head.code is not None:
+            return (ws.Refused(f"{head.msg} (code {head.code})", about),)
+        if head.id is not None:
+            return (ws.Ack(about),)
+        if _read_event(frame).e == "serverShutdown":
+            return (ws.Closing("the venue announces a shutdown"),)
+        raise ValueError("neither an event, an answer nor an error")
+
+    def snapshot(self, body: Any, market: ws.Market) -> ws.BookUpdate:
+        """Read /api/v3/depth (6.2)."""
+        bids = [(float(price), float(amount)) for price, amount in body["bids"]]
+        asks = [(float(price), float(amount)) for price, amount in body["asks"]]
+        return ws.BookUpdate(market.symbol, "rest", bids, asks, None, int(body["lastUpdateId"]))
+
+    def history(self, body: Any, route: ws.Route, market: ws.Market) -> Sequence[ws.Event]:
+        """Read /api/v3/trades or /api/v3/aggTrades, whose ids are the stream's own (5.1)."""
+        return [_past(row, market.symbol) for row in body]
+
+
+def _history(name: str, market_id: str) -> ws.History:
+    """Say how missed trades are fetched; raw trades only as the newest thousand."""
+    params = {"symbol": market_id, "limit": 1000}
+    if name == "trade":
+        return ws.History(ws.Rest("publicGetTrades", params, 25), 1000)
+    rest = ws.Rest("publicGetAggTrades", params, 4)
+    return ws.History(rest, 1000, after=rest, from_param="fromId")
+
+
+def _past(row: dict[str, Any], symbol: str) -> ws.Trade:
+    """Read one row of REST; the stream's own keys are kept in `info` of aggregates."""
+    if "a" in row:
+        number, at, price, amount, maker = row["a"], row["T"], row["p"], row["q"], row["m"]
+        count = int(row["l"]) - int(row["f"]) + 1
+    else:
+        number, at, price, amount = row["id"], row["time"], row["price"], row["qty"]
+        maker, count = row["isBuyerMaker"], 1
+    side: ws.Side = "sell" if maker else "buy"
+    number = int(number)
+    return ws.Trade(
+        symbol, str(number), int(at), float(price), float(amount), side, row, number, count
+    )

@@ -1,0 +1,247 @@
+"""One order book: levels, and the rules by which updates may change them.
+
+`Levels` is one side. `Book` is a full book. `BookSync` decides what an update does to it, by
+the rules of the border (`adapter.BookUpdate`): a book that missed an update is invalid and is
+never handed out; it asks for a new first state and is valid again when that state links to the
+deltas buffered meanwhile. One symbol resyncs alone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from enum import StrEnum
+from math import inf
+from typing import Literal
+
+from unified_ws.events import BookUpdate, Level
+
+BUFFERED_DELTAS = 20_000
+
+
+class BadLevel(ValueError):
+    """A level with a price or amount that no market can have."""
+
+
+class Levels:
+    """One side of a book: amounts by price, and the prices in ascending order."""
+
+    __slots__ = ("amounts", "prices")
+
+    def __init__(self) -> None:
+        self.amounts: dict[float, float] = {}
+        self.prices: list[float] = []
+
+    def copy(self) -> Levels:
+        """Return an independent copy."""
+        twin = Levels()
+        twin.amounts = self.amounts.copy()
+        twin.prices = self.prices[:]
+        return twin
+
+    def replace(self, levels: list[Level]) -> None:
+        """Forget everything and take these levels."""
+        for price, amount in levels:
+            if not (0.0 < price < inf and 0.0 <= amount < inf):
+                raise BadLevel(f"price {price!r}, amount {amount!r}")
+        self.amounts = {price: amount for price, amount in levels if amount}
+        self.prices = sorted(self.amounts)
+
+    def apply(self, levels: list[Level]) -> None:
+        """Set the amount of each price; 0 removes it (removing an absent one is normal)."""
+        amounts, prices = self.amounts, self.prices
+        for price, amount in levels:
+            if not (0.0 < price < inf and 0.0 <= amount < inf):
+                raise BadLevel(f"price {price!r}, amount {amount!r}")
+            if amount:
+                if price not in amounts:
+                    insort(prices, price)
+                amounts[price] = amount
+            elif price in amounts:
+                del amounts[price]
+                del prices[bisect_left(prices, price)]
+
+
+class Book:
+    """A full book of one symbol.
+
+    Attributes:
+        nonce: The venue's id of the last update applied.
+        timestamp_ms: The venue's time of that update; None where it sends none.
+        depth: How many levels a side the first state was asked for; None: all there are.
+    """
+
+    __slots__ = ("asks", "bids", "depth", "nonce", "received_ns", "symbol", "timestamp_ms")
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        self.bids = Levels()
+        self.asks = Levels()
+        self.nonce: int | None = None
+        self.timestamp_ms: int | None = None
+        self.received_ns = 0
+        self.depth: int | None = None
+
+    def copy(self) -> Book:
+        """Return an independent copy."""
+        twin = Book(self.symbol)
+        twin.bids, twin.asks = self.bids.copy(), self.asks.copy()
+        twin.nonce, twin.timestamp_ms = self.nonce, self.timestamp_ms
+        twin.received_ns, twin.depth = self.received_ns, self.depth
+        return twin
+
+    def take(self, update: BookUpdate) -> None:
+        """Apply an update that is known to fit."""
+        if update.kind == "delta":
+            self.bids.apply(update.bids)
+            self.asks.apply(update.asks)
+        else:
+            self.bids.replace(update.bids)
+            self.asks.replace(update.asks)
+            self.depth = update.depth
+        self.nonce = update.last_id
+        # A REST snapshot has no time of its own: ccxt leaves None until the first delta.
+        self.timestamp_ms = update.timestamp_ms
+        self.received_ns = update.received_ns
+
+    def crossed(self) -> bool:
+        """Say whether the best bid is not below the best ask."""
+        bids, asks = self.bids.prices, self.asks.prices
+        return bool(bids and asks and bids[-1] >= asks[0])
+
+    def top_bids(self, limit: int | None) -> list[list[float]]:
+        """Return [price, amount] rows, best first."""
+        amounts, prices = self.bids.amounts, self.bids.prices
+        best = prices[: -limit - 1 : -1] if limit else prices[::-1]
+        return [[price, amounts[price]] for price in best]
+
+    def top_asks(self, limit: int | None) -> list[list[float]]:
+        """Return [price, amount] rows, best first."""
+        amounts, prices = self.asks.amounts, self.asks.prices
+        return [[price, amounts[price]] for price in (prices[:limit] if limit else prices)]
+
+    def level_bids(self, limit: int | None) -> list[Level]:
+        """Return (price, amount) rows, best first."""
+        prices = self.bids.prices
+        best = prices[: -limit - 1 : -1] if limit else prices[::-1]
+        return list(zip(best, map(self.bids.amounts.__getitem__, best), strict=True))
+
+    def level_asks(self, limit: int | None) -> list[Level]:
+        """Return (price, amount) rows, best first."""
+        best = self.asks.prices[:limit] if limit else self.asks.prices
+        return list(zip(best, map(self.asks.amounts.__getitem__, best), strict=True))
+
+
+class Verdict(StrEnum):
+    """What an update did."""
+
+    APPLIED = "applied"
+    STALE = "stale"
+    BUFFERED = "buffered"
+    GAP = "gap"
+    TOO_OLD = "too old"
+
+
+Policy = Literal["stream", "rest"]
+
+
+class BookSync:
+    """Keep one book in step with its updates.
+
+    Args:
+        symbol: Unified symbol.
+        source: Where first states come from: in the stream, or by REST on request.
+
+    After `GAP` or `TOO_OLD` the caller fetches (or awaits) a new first state. `applied` lists
+    the updates that changed the book in the last call, in order.
+    """
+
+    __slots__ = ("_buffer", "applied", "book", "source", "valid")
+
+    def __init__(self, symbol: str, source: Policy) -> None:
+        self.book = Book(symbol)
+        self.source: Policy = source
+        self.valid = False
+        self.applied: list[BookUpdate] = []
+        self._buffer: deque[BookUpdate] = deque(maxlen=BUFFERED_DELTAS)
+
+    @property
+    def waiting_deltas(self) -> int:
+        """Return how many deltas are buffered for the next first state."""
+        return len(self._buffer)
+
+    def invalidate(self) -> None:
+        """Distrust the book until a new first state: a loss, or a doubt."""
+        self.valid = False
+        self._buffer.clear()
+
+    def feed(self, update: BookUpdate) -> Verdict:
+        """Take one update from the stream or from REST."""
+        kind = update.kind
+        if kind == "delta":
+            if self.valid:
+                return self._delta(update)
+            self._buffer.append(update)
+            return Verdict.BUFFERED
+        if kind == "rest":
+            return self._link(update)
+        if kind == "whole" and self.valid and self._older(update):
+            return Verdict.STALE
+        self._first(update)
+        return self._replay()
+
+    def _delta(self, update: BookUpdate) -> Verdict:
+        have, prev, last = self.book.nonce, update.prev_id, update.last_id
+        if prev is not None and have is not None and prev != have and last is not None:
+            if last <= have:
+                return Verdict.STALE
+            if prev > have:
+                self.valid = False
+                self._buffer.clear()
+                self._buffer.append(update)
+                return Verdict.GAP
+        try:
+            self.book.take(update)
+        except BadLevel:
+            self.invalidate()
+            raise
+        self.applied = [update]
+        return Verdict.APPLIED
+
+    def _older(self, update: BookUpdate) -> bool:
+        mine, theirs = self.book.timestamp_ms, update.timestamp_ms
+        return mine is not None and theirs is not None and theirs < mine
+
+    def _link(self, snapshot: BookUpdate) -> Verdict:
+        """Accept a REST state only if the buffered deltas continue it without a hole."""
+        if self.valid and snapshot.last_id is not None and self.book.nonce is not None:
+            return Verdict.STALE  # a late answer to a question that has settled itself
+        last = snapshot.last_id
+        if last is not None:
+            while self._buffer and (self._buffer[0].last_id or 0) <= last:
+                self._buffer.popleft()
+            if self._buffer:
+                first = self._buffer[0].prev_id
+                if first is not None and first > last:
+                    return Verdict.TOO_OLD
+        self._first(snapshot)
+        return self._replay()
+
+    def _first(self, update: BookUpdate) -> None:
+        self.book.take(update)
+        self.valid = True
+        self.applied = [update]
+
+    def _replay(self) -> Verdict:
+        applied, waiting = self.applied, list(self._buffer)
+        self._buffer.clear()
+        verdict = Verdict.APPLIED
+        for index, update in enumerate(waiting):
+            verdict = self._delta(update)
+            if verdict is Verdict.GAP:
+                self._buffer.extend(waiting[index + 1 :])
+                break
+            if verdict is Verdict.APPLIED:
+                applied.append(update)
+        self.applied = applied
+        return Verdict.GAP if verdict is Verdict.GAP else Verdict.APPLIED

@@ -1,0 +1,133 @@
+"""The order book of one market as a stream.
+
+The ring holds the updates that changed the book, so that a lossless reader replays each of
+them on a copy of its own (`Replica`) while others just look at the newest state. The book
+itself is kept by `BookSync`; this class says when it needs a new first state and tells nobody
+of an invalid book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from unified_ws.core.book import BadLevel, Book, BookSync, Verdict
+from unified_ws.core.streams import Stream
+from unified_ws.events import BookUpdate
+
+
+class BookStream(Stream):
+    """One market's book.
+
+    Attributes:
+        sync: The book and its rules.
+        depth: The deepest limit that anybody asked for; 0: everything the venue offers.
+        view: The live view that the ccxt face hands out, once somebody looked.
+        resyncs: How often the book had to start again, the first time not counted.
+        reason: Why it is not valid, in words.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.snapshot = self.routes[0].snapshot
+        self.sync = BookSync(self.symbol or "", "rest" if self.snapshot else "stream")
+        self.depth: int | None = None
+        self.resyncs = 0
+        self.view: Any = None
+        self.snapshot_tries = 0
+        self.reason = "waiting for its first state"
+
+    @property
+    def valid(self) -> bool:
+        """Say whether the book is in step with the venue, as far as its rules can tell."""
+        return self.sync.valid
+
+    def deepen(self, limit: int | None) -> bool:
+        """Note the depth that a caller wants; True if the first state must be deeper."""
+        wanted = limit or 0
+        if self.depth is None:
+            self.depth = wanted
+            return False
+        if self.depth == 0 or (wanted and wanted <= self.depth):
+            return False
+        self.depth = wanted
+        known = self.sync.book.depth
+        return self.valid and known is not None and (wanted == 0 or wanted > known)
+
+    def current(self) -> Book | None:
+        """Return the book if it may be handed out: valid, and not crossed."""
+        if not self.sync.valid:
+            return None
+        if self.sync.book.crossed():
+            self.distrust("its best bid is not below its best ask")
+            return None
+        return self.sync.book
+
+    def distrust(self, reason: str) -> None:
+        """Stop handing the book out and start it again; the stream itself goes on."""
+        if self.sync.valid:
+            self.resyncs += 1
+        self.sync.invalidate()
+        self.reason = reason
+        self.needs_care = self.snapshot is not None and self.healthy
+
+    def lost(self, reason: str) -> None:
+        """Note that updates may have been missed."""
+        self.distrust(reason)
+        self.needs_care = False  # only when deltas flow again
+
+    def accept(self, events: Sequence[BookUpdate], now: float, wall_ns: int) -> None:
+        """Take updates in the order of arrival."""
+        for update in events:
+            update.received_ns = wall_ns
+            self.feed(update, now)
+
+    def feed(self, update: BookUpdate, now: float) -> Verdict | None:
+        """Take one update; None if its rows were bad."""
+        sync = self.sync
+        try:
+            verdict = sync.feed(update)
+        except BadLevel as exc:
+            self.host.bad_row(self, update, f"bad level: {exc}")
+            self.distrust(f"a level could not be true ({exc})")
+            return None
+        if verdict is Verdict.APPLIED:
+            self._push(sync.applied, now)
+        elif verdict is Verdict.GAP:
+            self.resyncs += 1
+            self.reason = "an update was missed"
+            self.needs_care = self.snapshot is not None
+        elif verdict is Verdict.BUFFERED:
+            self.data_at = now
+            # The first state is asked for only once deltas flow: before that it may be too old
+            # to link (the venues' own recipes say so).
+            self.needs_care = self.snapshot is not None
+        elif verdict is Verdict.STALE:
+            self.duplicates += 1
+        return verdict
+
+
+class Replica:
+    """A lossless reader's own copy of the book, moved update by update."""
+
+    def __init__(self, stream: BookStream) -> None:
+        self._stream = stream
+        self.book: Book | None = None
+        self.position = stream.rows.head
+
+    def seed(self) -> Book | None:
+        """Jump to the present; None if there is no valid book."""
+        current = self._stream.current()
+        self.position = self._stream.rows.head
+        self.book = current.copy() if current is not None else None
+        return self.book
+
+    def move(self, update: BookUpdate) -> Book | None:
+        """Apply the next update; None while there is no first state."""
+        self.position += 1
+        if self.book is None:
+            if update.kind == "delta":
+                return None
+            self.book = Book(update.symbol)
+        self.book.take(update)
+        return self.book

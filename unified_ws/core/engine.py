@@ -1,0 +1,581 @@
+"""The supervisor of one exchange object: which topic lives on which connection, and why.
+
+It owns the streams, the connections' machines and their topics. It takes inputs (`received`,
+`opened`, `lost`, `tick`, `fetched`...) with the time as an argument and leaves what is to be
+done in `actions`; the asyncio shell performs them. Recovery of books and trades by REST is in
+`recovery.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from math import inf
+from typing import Any
+
+from unified_ws.adapter import (
+    Ack,
+    Adapter,
+    Batch,
+    Beat,
+    Call,
+    Closing,
+    Ended,
+    Held,
+    Inbound,
+    Pong,
+    Ready,
+    Refused,
+    Route,
+    Sub,
+)
+from unified_ws.core import machine as m
+from unified_ws.core.actions import Action, DialLink, HangUp, Notice, Ping, Send
+from unified_ws.core.books import BookStream
+from unified_ws.core.ledger import Ledger
+from unified_ws.core.link import PLAN_S, Link, TopicEntry
+from unified_ws.core.quarantine import Quarantine, decode
+from unified_ws.core.recovery import Recovery
+from unified_ws.core.streams import CandleStream, RowStream, Stream
+from unified_ws.core.topics import Outcome
+from unified_ws.core.trades import TradeStream
+from unified_ws.errors import DecodeError, DialFailed, Disconnected, SubscribeRejected
+from unified_ws.events import BookUpdate, Markets, Row
+from unified_ws.facts import Heartbeat, Kind, Venue
+
+ROTATION_S = 30.0
+_STREAMS: dict[Kind, type[Stream]] = {
+    Kind.TRADES: TradeStream, Kind.BOOK: BookStream, Kind.TICKER: RowStream,
+    Kind.BIDS_ASKS: RowStream, Kind.OHLCV: CandleStream,
+}  # fmt: skip
+_ONE_LEG = (Kind.TICKER, Kind.OHLCV)
+"""Kinds whose rows carry no number: of two connections only one is listened to."""
+
+
+class Engine:
+    """Decide everything about one venue's connections and streams.
+
+    Args:
+        adapter: The venue's dialect.
+        venue: Its facts, with the user's overrides applied.
+        jitter: Maps an upper bound in seconds to a delay below it.
+        markets: By endpoint, resolves market ids to symbols.
+        buffer: Rows a stream keeps for slow readers.
+        take_over_s: How long a finished reader's place can be taken over.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        venue: Venue,
+        *,
+        jitter: Callable[[float], float],
+        markets: Callable[[str], Markets],
+        buffer: int = 10_000,
+        take_over_s: float = 60.0,
+        quarantine: int = 100,
+        candles: int = 1000,
+    ) -> None:
+        self.adapter = adapter
+        self.venue = venue
+        self.streams: dict[Hashable, Stream] = {}
+        self.topics: dict[str, TopicEntry] = {}
+        self.links: dict[int, Link] = {}
+        self.actions: list[Action] = []
+        self.ledger = Ledger()
+        self.quarantine = Quarantine(quarantine)
+        self.unclaimed = 0
+        self.skipped = 0
+        self.closed = False
+        self.touched = False
+        self.raise_on_disconnect = False
+        self.recovery = Recovery(self)
+        self._jitter = jitter
+        self._markets = markets
+        self._buffer = buffer
+        self._take_over_s = take_over_s
+        self._candles = candles
+        self._numbers = 0
+        self._calls = 0
+        self.wall_ns = 0
+        self._current: tuple[Link, bytes] | None = None
+
+    # --- streams --------------------------------------------------------------------------
+
+    def stream(self, sub: Sub, now: float) -> Stream:
+        """Return the stream of `sub`; it delivers once somebody holds it."""
+        key = (
+            sub.kind, sub.market.symbol if sub.market else sub.market_type, sub.timeframe,
+            tuple(sorted(sub.channel.items())),
+        )  # fmt: skip
+        stream = self.streams.get(key)
+        if stream is None:
+            extra: dict[str, Any] = {"limit": self._candles} if sub.kind is Kind.OHLCV else {}
+            stream = self.streams[key] = _STREAMS[sub.kind](
+                sub, self.adapter.route(sub), self, buffer=self._buffer,
+                take_over_s=self._take_over_s, **extra,
+            )  # fmt: skip
+            stream.created_at = now
+        return stream
+
+    def hold(self, stream: Stream, holder: Hashable, now: float) -> None:
+        """Keep a stream subscribed for `holder`."""
+        if holder in stream.holders:
+            return
+        stream.holders.add(holder)
+        if len(stream.holders) == 1:
+            stream.fatal = None
+            for route in stream.routes:
+                entry = self.topics.get(route.topic)
+                if entry is None:
+                    entry = self.topics[route.topic] = TopicEntry(route)
+                entry.streams.append(stream)
+                self._place(entry, now)
+            self._refresh(stream, now)
+
+    def release(self, stream: Stream, holder: Hashable, now: float) -> None:
+        """Let go of a stream; the last holder's release unsubscribes it."""
+        stream.holders.discard(holder)
+        if stream.holders:
+            return
+        for topic in stream.topics:
+            entry = self.topics.get(topic)
+            if entry is None or stream not in entry.streams:
+                continue
+            entry.streams.remove(stream)
+            if not entry.streams:
+                del self.topics[topic]
+                for number in (entry.owner, entry.heir):
+                    if number in self.links:
+                        self._dropped(self.links[number], topic, now)
+        stream.healthy = False
+        self.recovery.forget(stream)
+        self.streams = {key: s for key, s in self.streams.items() if s is not stream}
+
+    def end(self, stream: Stream, error: BaseException, now: float) -> None:
+        """End a stream that cannot be had: every waiting call gets `error`."""
+        stream.fatal = error
+        stream.fail(error)
+        for holder in list(stream.holders):
+            self.release(stream, holder, now)
+
+    # --- what streams report ----------------------------------------------------------------
+
+    def bad_row(self, stream: Stream, row: Row | BookUpdate, reason: str) -> None:
+        """Set a row aside that no market can have; the rest of its frame counts."""
+        link, frame = self._current or (None, b"")
+        raw = getattr(row, "raw", None)
+        frame = bytes(raw) if isinstance(raw, (bytes, memoryview)) else frame or repr(row).encode()
+        self._set_aside(link, frame, f"{stream.symbol} {stream.kind}: {reason}")
+
+    def first_data(self, stream: Stream) -> None:
+        """Note that a stream delivers for the first time."""
+        self.notice("first_data", stream=stream)
+
+    def notice(
+        self, event: str, *, link: Link | None = None, stream: Stream | None = None,
+        reason: str = "", data: Any = None,
+    ) -> None:  # fmt: skip
+        """Tell the operators."""
+        self.actions.append(
+            Notice(
+                event, self.venue.id, link.endpoint_name if link else "",
+                link.number if link else None, stream.symbol if stream else None,
+                stream.kind.value if stream else "", reason, data,
+            )
+        )  # fmt: skip
+
+    # --- inputs of the shell ----------------------------------------------------------------
+
+    def opened(
+        self, link: Link, now: float, *, heartbeat: Heartbeat | None = None,
+        carries: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Note that the socket of `link` is open."""
+        link.error = None
+        link.topics.carry(carries)
+        self._perform(link, link.machine.opened(now, heartbeat), now)
+
+    def lost(
+        self, link: Link, now: float, reason: str, *, code: int | None = None,
+        error: DialFailed | None = None,
+    ) -> None:  # fmt: skip
+        """Note that the socket of `link` is gone, or could not be had."""
+        if error is not None:
+            link.error = error
+        floor_s = 30.0 if error is not None and error.final else 0.0
+        if error is not None and error.retry_after_s:
+            floor_s = max(floor_s, error.retry_after_s)
+        actions = link.machine.lost(now, reason, code=code, floor_s=floor_s)
+        self._perform(link, actions, now)
+        if error is not None and error.final:
+            for stream in self._streams_of(link):
+                if not stream.delivered:
+                    self.end(stream, error, now)
+
+    def received(self, link: Link, frame: bytes, now: float, wall_ns: int) -> None:
+        """Take one data frame."""
+        link.machine.received_at = now
+        self.wall_ns = wall_ns
+        link.frames += 1
+        link.bytes += len(frame)
+        self._current = (link, frame)
+        try:
+            if len(frame) > link.endpoint.limits.frame_bytes:
+                raise DecodeError(self.venue.id, f"a frame of {len(frame)} bytes", frame[:200])
+            inbound = decode(self.adapter, frame, link.endpoint_name, link.markets)
+        except DecodeError as exc:
+            self._set_aside(link, frame, exc.reason)
+            self._suspect(link)
+            return
+        try:
+            for item in inbound:
+                if type(item) is Batch:
+                    self._dispatch(link, item, now, wall_ns)
+                else:
+                    self._control(link, item, now)
+        except Exception as exc:
+            # Not the venue's fault, but no reason to stop either: one frame is lost, and said so.
+            self._set_aside(link, frame, f"handling it failed: {exc!r}")
+            self._suspect(link)
+
+    def _dispatch(self, link: Link, batch: Batch, now: float, wall_ns: int) -> None:
+        entry = self.topics.get(batch.topic)
+        if entry is None:
+            self.unclaimed += 1
+            return
+        self.skipped += batch.skipped
+        if not entry.settled:
+            self._first_delivery(link, entry, now)
+        if entry.owner != link.number and entry.streams[0].kind in _ONE_LEG:
+            return
+        for stream in entry.streams:
+            stream.accept(batch.events, now, wall_ns)
+            if stream.needs_care:
+                self.recovery.look_at(stream, now)
+
+    def tick(self, now: float) -> None:
+        """Perform what is due."""
+        for link in list(self.links.values()):
+            if link.machine.deadline() <= now:
+                self._perform(link, link.machine.tick(now), now)
+            if link.topics.deadline() <= now:
+                self._answered(link, link.topics.overdue(now), now, silent=True)
+            if link.plan_at <= now:
+                self._flush(link, now)
+            if link.replaces is not None and link.take_over_at <= now:
+                self._overdue(link, now)
+        self.recovery.tick(now)
+
+    def deadline(self) -> float:
+        """Return when `tick` is due; infinity if never."""
+        due = self.recovery.deadline()
+        for link in self.links.values():
+            due = min(due, link.machine.deadline(), link.topics.deadline(), link.plan_at)
+            if link.replaces is not None:
+                due = min(due, link.take_over_at)
+        return due
+
+    def forgive(self, late_s: float) -> None:
+        """Move the deadlines of silence: the event loop was blocked, the peers were not."""
+        for link in self.links.values():
+            link.machine.forgive(late_s)
+
+    def rotate(self, link: Link, now: float, reason: str) -> None:
+        """Replace a connection without losing a row."""
+        self._perform(link, link.machine.rotate(now, reason), now)
+
+    def stop(self, now: float) -> None:
+        """Close every connection for good."""
+        self.closed = True
+        for link in list(self.links.values()):
+            self._perform(link, link.machine.stop(now, "closed by the user"), now)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _streams_of(self, link: Link) -> list[Stream]:
+        return [
+            stream
+            for entry in list(self.topics.values())
+            if entry.owner == link.number
+            for stream in list(entry.streams)
+        ]
+
+    def _place(self, entry: TopicEntry, now: float) -> None:
+        """Put a topic on a connection that has room, or on a new one."""
+        route = entry.route
+        for link in self.links.values():
+            if link.takes(route, self._apart):
+                break
+        else:
+            link = self._new_link(route.endpoint)
+        entry.owner = link.number
+        entry.settled = False
+        link.topics.want(route.topic, route.group)
+        self._plan(link, now)
+        self._perform(link, link.machine.start(now), now)
+
+    def _apart(self, link: Link, route: Route) -> bool:
+        if not route.apart:
+            return False
+        return any(
+            self.topics[name].route.apart == route.apart
+            for name in link.topics.wanted()
+            if name in self.topics
+        )
+
+    def _new_link(self, endpoint_name: str) -> Link:
+        self._numbers += 1
+        endpoint = self.venue.endpoints[endpoint_name]
+        link = self.links[self._numbers] = Link(
+            self._numbers, endpoint_name, endpoint, self._markets(endpoint_name),
+            m.Connection(endpoint, self.venue.backoff, self._jitter, dict(self.venue.closes)),
+        )  # fmt: skip
+        for name in endpoint.standing:
+            link.topics.want(name)
+        return link
+
+    def _dropped(self, link: Link, topic: str, now: float) -> None:
+        link.topics.drop(topic)
+        if not any(name in self.topics for name in link.topics.wanted()) and link.replaces is None:
+            self._perform(link, link.machine.stop(now, "nothing is subscribed on it"), now)
+        else:
+            self._plan(link, now)
+
+    def _plan(self, link: Link, now: float) -> None:
+        # A short wait gathers the calls of many tasks into one request.
+        if link.topics.changed and link.machine.state is m.State.LIVE:
+            link.plan_at = min(link.plan_at, now + PLAN_S)
+            self.touched = True
+
+    def _flush(self, link: Link, now: float) -> None:
+        link.plan_at = inf
+        if link.machine.state is not m.State.LIVE:
+            return
+        for op, names in link.topics.plan():
+            wait = link.budget.wait_s(now)
+            if wait > 0.0:
+                link.plan_at = now + wait
+                return
+            self._calls += 1
+            call = Call(str(self._calls), self.wall_ns // 1_000_000)
+            try:
+                frame = self.adapter.request(op, names, call)
+            except Exception as exc:
+                self._unaskable(link, op, names, exc, now)
+                continue
+            link.budget.charge(now)
+            link.topics.sent(call.id, op, names, now)
+            self.actions.append(Send(link.number, frame))
+
+    def _unaskable(
+        self, link: Link, op: str, names: list[str], exc: Exception, now: float
+    ) -> None:
+        """End the streams whose request the adapter cannot build: its own fault."""
+        link.topics.sent("", "subscribe" if op == "subscribe" else "unsubscribe", names, now)
+        error = f"the adapter could not build a request: {exc!r}"
+        self._answered(link, link.topics.answered("", error), now)
+
+    def _control(self, link: Link, item: Inbound, now: float) -> None:
+        match item:
+            case Ack():
+                self._answered(link, link.topics.answered(item.about, item.error), now)
+            case Refused():
+                self._answered(link, link.topics.answered(item.about, item.error), now)
+                if item.retry_after_s:
+                    link.plan_at = now + item.retry_after_s
+            case Held():
+                self._answered(link, link.topics.answered(item.about, None), now)
+            case Ready():
+                self._perform(link, link.machine.ready(now, item.error), now)
+            case Beat() if item.reply is not None:
+                link.budget.charge(now)
+                self.actions.append(Send(link.number, item.reply))
+            case Closing():
+                self.notice("closing", link=link, reason=item.reason)
+                self._perform(link, link.machine.rotate(now, item.reason), now)
+            case Ended():
+                link.topics.drop(item.topic)
+                entry = self.topics.get(item.topic)
+                if entry is not None:
+                    for stream in list(entry.streams):
+                        self._down(stream, now, item.error or "the venue ended it")
+                    link.topics.want(item.topic, entry.route.group)
+                    self._plan(link, now)
+            case Pong():
+                link.pongs += 1
+
+    def _answered(self, link: Link, outcome: Outcome, now: float, *, silent: bool = False) -> None:
+        for name in outcome.confirmed:
+            entry = self.topics.get(name)
+            if entry is not None:
+                self.notice("subscribed", link=link, data=name)
+                for stream in entry.streams:
+                    self._refresh(stream, now)
+        if outcome.refused and silent:
+            # Asked again and again without an answer: it is the connection that is deaf.
+            reason = f"no answer to a subscription within {m.READY_S:g} s, three times"
+            self._perform(link, [m.CloseSocket(reason), *link.machine.lost(now, reason)], now)
+            return
+        for name, error in outcome.refused:
+            self._refused(link, name, error, now)
+        self._plan(link, now)
+
+    def _refused(self, link: Link, name: str, error: str, now: float) -> None:
+        entry = self.topics.get(name)
+        if entry is None:
+            return
+        self.notice("refused", link=link, reason=error, data=name)
+        link.topics.drop(name)
+        for stream in list(entry.streams):
+            text = f"{self.venue.id} refused {stream.kind} of {stream.symbol or 'all markets'}"
+            self.end(stream, SubscribeRejected(f"{text} ({name}): {error}", error), now)
+
+    def _first_delivery(self, link: Link, entry: TopicEntry, now: float) -> None:
+        link.topics.delivered(entry.route.topic)
+        if entry.heir is None:
+            entry.settled = True
+        elif entry.heir == link.number:
+            self._heard(link, entry.route.topic, now)
+        for stream in entry.streams:
+            self._refresh(stream, now)
+
+    def _refresh(self, stream: Stream, now: float) -> None:
+        """See whether a stream is up: every topic of it acknowledged, or delivering."""
+        if stream.healthy or not stream.holders:
+            return
+        for topic in stream.topics:
+            entry = self.topics.get(topic)
+            link = self.links.get(entry.owner) if entry else None
+            if link is None or link.machine.state is not m.State.LIVE:
+                return
+            asked = link.topics.by_name.get(topic)
+            if asked is None or not (asked.confirmed or asked.delivered):
+                return
+        stream.healthy = True
+        if stream.down_since is not None:
+            self.notice("up", stream=stream, data=now - stream.down_since)
+        stream.down_since = None
+        self.recovery.restored(stream, now)
+
+    def _down(self, stream: Stream, now: float, reason: str) -> None:
+        stream.healthy = False
+        stream.down_reason = reason
+        if stream.down_since is None:
+            stream.down_since = now
+            if stream.delivered:
+                self.notice("down", stream=stream, reason=reason)
+        stream.lost(reason)
+        self.recovery.lost(stream)
+        if self.raise_on_disconnect and stream.delivered:
+            stream.fail(Disconnected(f"{self.venue.id}: {reason}"))
+
+    def _suspect(self, link: Link) -> None:
+        """Distrust what a lost frame may have belonged to and cannot be proven whole."""
+        for stream in self._streams_of(link):
+            if isinstance(stream, BookStream) and stream.valid and stream.sync.book.nonce is None:
+                stream.distrust("a frame of its connection could not be read")
+
+    def _set_aside(self, link: Link | None, frame: bytes, reason: str) -> None:
+        number = link.number if link else 0
+        kept = self.quarantine.add(frame, reason, connection=number, at_ms=self.wall_ns // 1_000_000)
+        self.notice("quarantined", link=link, reason=kept.reason, data=kept)
+
+    def _perform(self, link: Link, actions: Sequence[m.Action], now: float) -> None:
+        for action in actions:
+            match action:
+                case m.OpenSocket():
+                    self.actions.append(DialLink(link.number))
+                case m.CloseSocket():
+                    polite = link.machine.state is m.State.CLOSED
+                    self.actions.append(HangUp(link.number, action.reason, polite))
+                case m.SendPing():
+                    self._ping(link, now, protocol=action.protocol)
+                case m.Resubscribe():
+                    self._flush(link, now)
+                case m.Rotate():
+                    self._rotate(link, now, action.reason)
+                case m.Report():
+                    self._moved(link, action, now)
+
+    def _ping(self, link: Link, now: float, *, protocol: bool) -> None:
+        link.budget.charge(now)
+        link.pings += 1
+        if protocol:
+            self.actions.append(Ping(link.number))
+        else:
+            self._calls += 1
+            frame = self.adapter.ping(Call(str(self._calls), self.wall_ns // 1_000_000))
+            self.actions.append(Send(link.number, frame))
+
+    def _moved(self, link: Link, report: m.Report, now: float) -> None:
+        if report.state is m.State.LIVE:
+            link.connects += 1
+            self.notice("connected", link=link)
+        elif report.state in (m.State.WAITING, m.State.CLOSED):
+            self.notice("disconnected", link=link, reason=report.reason)
+            self._left(link, report.reason, now)
+            if report.state is m.State.CLOSED:
+                self.links.pop(link.number, None)
+
+    def _left(self, link: Link, reason: str, now: float) -> None:
+        """Settle what a lost connection carried."""
+        link.topics.reset()
+        link.plan_at = inf
+        for entry in list(self.topics.values()):
+            if entry.heir == link.number:
+                entry.settled = False
+            if entry.owner != link.number:
+                continue
+            entry.settled = False
+            heir = self.links.get(entry.heir) if entry.heir is not None else None
+            if heir is not None:
+                entry.owner, entry.heir = heir.number, None
+                if heir.topics.confirmed(entry.route.topic):
+                    continue  # the replacement was already listening: nothing is lost
+            for stream in list(entry.streams):
+                self._down(stream, now, reason)
+        link.unheard = set(link.topics.wanted())
+        for other in self.links.values():
+            if other.replaces == link.number:
+                other.replaces = None
+
+    # --- rotation ---------------------------------------------------------------------------
+
+    def _rotate(self, link: Link, now: float, reason: str) -> None:
+        if any(other.replaces == link.number for other in self.links.values()):
+            return
+        self.notice("rotating", link=link, reason=reason)
+        heir = self._new_link(link.endpoint_name)
+        heir.replaces = link.number
+        heir.take_over_at = now + ROTATION_S
+        link.retiring = True
+        for entry in self.topics.values():
+            if entry.owner == link.number:
+                entry.heir = heir.number
+                entry.settled = False
+                heir.topics.want(entry.route.topic, entry.route.group)
+                heir.unheard.add(entry.route.topic)
+        self._perform(heir, heir.machine.start(now), now)
+
+    def _heard(self, heir: Link, topic: str, now: float) -> None:
+        heir.unheard.discard(topic)
+        if not heir.unheard and heir.replaces is not None:
+            self._take_over(heir, now)
+
+    def _overdue(self, heir: Link, now: float) -> None:
+        """Take over although some topics are silent: they may just be quiet markets."""
+        live = heir.machine.state is m.State.LIVE
+        if live and all(heir.topics.confirmed(name) for name in heir.unheard):
+            self._take_over(heir, now)
+        else:
+            heir.take_over_at = now + 1.0
+
+    def _take_over(self, heir: Link, now: float) -> None:
+        old = self.links.get(heir.replaces or 0)
+        heir.replaces = None
+        for entry in self.topics.values():
+            if entry.heir == heir.number:
+                entry.owner, entry.heir, entry.settled = heir.number, None, False
+        if old is not None:
+            self.notice("rotated", link=heir, reason=f"replaces connection {old.number}")
+            self._perform(old, old.machine.stop(now, "replaced"), now)

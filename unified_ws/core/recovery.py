@@ -1,0 +1,259 @@
+"""What REST must bring back: first states of books, trades that were missed.
+
+One entry a stream, so nothing is asked twice at once. Books come before trades, failures are
+asked again ever more slowly, and an answer that comes after its question has settled itself is
+dropped (`epoch`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from unified_ws.core.actions import Fetch
+from unified_ws.core.book import Verdict
+from unified_ws.core.books import BookStream
+from unified_ws.core.ledger import Gap
+from unified_ws.core.streams import Stream
+from unified_ws.core.trades import TradeStream
+from unified_ws.events import Trade
+
+if TYPE_CHECKING:
+    from unified_ws.core.engine import Engine
+
+QUIET_BOOK_S = 2.0
+"""A book whose market is so quiet that no delta comes is asked for after so long."""
+OVERLAP_S = 1.0
+"""How long the other connection of a rotation has to bring what this one missed."""
+HISTORY_TRIES = 4
+RETRY_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+
+
+@dataclass
+class Case:
+    """What one stream waits for: when to ask, whether asked, how often it failed."""
+
+    at: float = inf
+    asked: bool = False
+    tries: int = 0
+    epoch: int = 0
+    filled: int = 0
+    error: str = ""
+
+
+class Recovery:
+    """Fetch what is missing, once, in order of need."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cases: dict[Stream, Case] = {}
+
+    def deadline(self) -> float:
+        """Return when `tick` is due."""
+        return min((case.at for case in self._cases.values()), default=inf)
+
+    def forget(self, stream: Stream) -> None:
+        """Drop a stream that nobody wants any more."""
+        self._cases.pop(stream, None)
+
+    def lost(self, stream: Stream) -> None:
+        """Stop asking: the stream is down, and answers under way are out of date."""
+        case = self._cases.get(stream)
+        if case is not None:
+            case.at, case.asked, case.epoch = inf, False, case.epoch + 1
+
+    def restored(self, stream: Stream, now: float) -> None:
+        """See what a stream needs that is up (again)."""
+        if isinstance(stream, BookStream):
+            if stream.snapshot is not None and not stream.valid:
+                self._ask_at(stream, now + (0.0 if stream.sync.waiting_deltas else QUIET_BOOK_S))
+        elif isinstance(stream, TradeStream) and stream.catching_up:
+            self._ask_at(stream, now)
+
+    def look_at(self, stream: Stream, now: float) -> None:
+        """See what a stream needs that has asked for care."""
+        stream.needs_care = False
+        if isinstance(stream, BookStream):
+            self._ask_at(stream, now)
+        elif isinstance(stream, TradeStream):
+            overlap = any(
+                self._engine.topics[topic].heir is not None
+                for topic in stream.topics
+                if topic in self._engine.topics
+            )
+            self._ask_at(stream, now + (OVERLAP_S if overlap else 0.0))
+
+    def tick(self, now: float) -> None:
+        """Ask what is due."""
+        for stream, case in list(self._cases.items()):
+            if case.at <= now and not case.asked:
+                case.at = inf
+                if isinstance(stream, BookStream):
+                    self._ask_book(stream, case)
+                elif isinstance(stream, TradeStream):
+                    self._ask_trades(stream, case, now)
+
+    def fetched(self, fetch: Fetch, body: Any, error: str | None, now: float, wall_ns: int) -> None:
+        """Take the answer to a `Fetch`, or why there is none."""
+        stream = fetch.stream
+        case = self._cases.get(stream)
+        if case is None or case.epoch != fetch.epoch:
+            return
+        case.asked = False
+        if isinstance(stream, BookStream):
+            self._book_came(stream, case, fetch, body, error, now, wall_ns)
+        elif isinstance(stream, TradeStream):
+            self._trades_came(stream, case, body, error, now, wall_ns)
+
+    def why(self, stream: Stream) -> str:
+        """Say what a stream's recovery waits for, in words; empty if nothing."""
+        case = self._cases.get(stream)
+        if case is None:
+            return ""
+        if case.error:
+            return f"REST failed {case.tries} times, last: {case.error}"
+        return "waiting for an answer by REST" if case.asked else ""
+
+    # --- books ------------------------------------------------------------------------------
+
+    def _ask_book(self, stream: BookStream, case: Case) -> None:
+        if stream.valid or stream.snapshot is None:
+            return
+        case.asked = True
+        rest = stream.snapshot.rest(stream.depth or 0)
+        self._engine.actions.append(
+            Fetch(stream, "snapshot", rest, 0 if stream.delivered else 1, case.epoch)
+        )
+
+    def _book_came(
+        self, stream: BookStream, case: Case, fetch: Fetch, body: Any, error: str | None,
+        now: float, wall_ns: int,
+    ) -> None:  # fmt: skip
+        if error is None and stream.sub.market is not None:
+            try:
+                update = self._engine.adapter.snapshot(body, stream.sub.market)
+                update.received_ns = wall_ns
+                update.depth = int(fetch.rest.params.get(stream.snapshot.depth_param, 0)) if (
+                    stream.snapshot
+                ) else None
+            except Exception as exc:
+                error = f"its answer could not be read: {exc!r}"
+            else:
+                # A side shorter than asked for is the whole side.
+                verdict = stream.feed(update, now)
+                if verdict is not Verdict.TOO_OLD and verdict is not Verdict.GAP:
+                    if verdict is Verdict.APPLIED and stream.resyncs:
+                        self._engine.notice("resync", stream=stream, reason=stream.reason)
+                    stream.needs_care = False
+                    case.tries, case.error = 0, ""
+                    return
+                error = "the answer was older than the first update on the stream"
+        self._again(stream, case, error or "", now)
+
+    # --- trades -----------------------------------------------------------------------------
+
+    def _ask_trades(self, stream: TradeStream, case: Case, now: float) -> None:
+        hole = stream.hole()
+        if hole is None and not stream.catching_up:
+            return
+        history = stream.history
+        if history is None or case.tries >= HISTORY_TRIES:
+            self._give_up(stream, case, case.error or "the venue has no history to ask", now)
+            return
+        missing = hole[1] - hole[0] + 1 if hole else 0
+        rest = history.recent
+        if missing > history.page and history.after is not None:
+            after = history.after
+            rest = type(after)(
+                after.method, {**after.params, history.from_param: stream.last_number + 1},
+                after.weight,
+            )  # fmt: skip
+        case.asked = True
+        self._engine.actions.append(Fetch(stream, "history", rest, 2, case.epoch))
+
+    def _trades_came(
+        self, stream: TradeStream, case: Case, body: Any, error: str | None,
+        now: float, wall_ns: int,
+    ) -> None:  # fmt: skip
+        rows: Sequence[Any] = ()
+        if error is None and stream.sub.market is not None:
+            try:
+                rows = self._engine.adapter.history(body, stream.routes[0], stream.sub.market)
+            except Exception as exc:
+                error = f"its answer could not be read: {exc!r}"
+        if error is not None:
+            self._again(stream, case, error, now)
+            return
+        before, hole = stream.delivered, stream.hole()
+        fresh = [row for row in rows if self._belongs(row, stream)]
+        for row in fresh:
+            row.recovered = True
+        last = stream.last
+        stream.merge(fresh, now, wall_ns)
+        self._note(stream, last, fresh, stream.delivered - before, hole)
+        left = stream.hole()
+        if left is None:
+            stream.caught_up(now, wall_ns)
+            case.tries, case.error = 0, ""
+        elif left != hole or case.tries < 2:
+            # Some came, or REST lags behind the stream: ask again shortly.
+            self._again(stream, case, "REST did not answer every missing trade", now)
+        else:
+            self._give_up(stream, case, "REST no longer holds the rest", now)
+
+    def _belongs(self, row: Trade, stream: TradeStream) -> bool:
+        if stream.contiguous:
+            return row.number > stream.last_number
+        return stream.last is None or row.timestamp_ms >= stream.last.timestamp_ms
+
+    def _note(
+        self, stream: TradeStream, last: Trade | None, fresh: Sequence[Trade], delivered: int,
+        hole: tuple[int, int] | None,
+    ) -> None:  # fmt: skip
+        filled = sum(row.number <= stream.last_number for row in fresh) if (
+            stream.contiguous
+        ) else delivered
+        if not filled:
+            return
+        gap = self._engine.ledger.add(
+            Gap(
+                symbol=stream.symbol, kind=stream.kind.value,
+                cause=stream.down_reason or "ids jumped",
+                after_id=last.id if last else None, before_id=str(hole[1] + 1) if hole else None,
+                from_ms=last.timestamp_ms if last else None, to_ms=fresh[-1].timestamp_ms,
+                missing=filled, filled=filled, closed=True, note="fetched by REST",
+            )
+        )  # fmt: skip
+        self._engine.notice("recovered", stream=stream, reason=gap.cause, data=gap)
+
+    def _give_up(self, stream: TradeStream, case: Case, note: str, now: float) -> None:
+        catching_up = stream.catching_up
+        gap = stream.give_up(now, note)
+        stream.caught_up(now, self._engine.wall_ns)
+        case.tries, case.error = 0, ""
+        if gap is None and catching_up and not stream.contiguous and stream.last is not None:
+            # Without countable ids nobody can say whether anything was missed: say so.
+            gap = Gap(
+                symbol=stream.symbol, kind=stream.kind.value, cause=stream.down_reason,
+                after_id=stream.last.id, from_ms=stream.last.timestamp_ms, note=note,
+            )  # fmt: skip
+        if gap is not None:
+            self._engine.ledger.add(gap)
+            self._engine.notice("gap", stream=stream, reason=gap.cause, data=gap)
+        if stream.held:
+            self._ask_at(stream, now)
+
+    # --- both -------------------------------------------------------------------------------
+
+    def _ask_at(self, stream: Stream, at: float) -> None:
+        case = self._cases.setdefault(stream, Case())
+        if not case.asked:
+            case.at = min(case.at, at)
+            self._engine.touched = True
+
+    def _again(self, stream: Stream, case: Case, error: str, now: float) -> None:
+        case.error = error
+        case.at = now + RETRY_S[min(case.tries, len(RETRY_S) - 1)]
+        case.tries += 1

@@ -1,0 +1,238 @@
+"""The topics of one connection: what is wanted, what was asked for, what is confirmed.
+
+The rule: users change the wanted set, `plan` turns the difference to what the venue was told
+into as few requests as its limits allow, and answers count only for the generation of the
+topic that they were asked about. So the ack of an old unsubscribe never kills a newer
+subscription of the same topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from unified_ws.adapter import Op
+from unified_ws.facts import Limits
+
+ACK_S = 10.0
+TRIES = 3
+
+
+@dataclass
+class Topic:
+    """One topic on one connection.
+
+    told: the last request about it (None: the venue knows nothing of it). generation counts
+    the changes of `wanted`; alone: it was in a refused batch and must be asked for by itself.
+    """
+
+    name: str
+    group: str
+    wanted: bool = True
+    generation: int = 0
+    told: Op | None = None
+    confirmed: bool = False
+    delivered: bool = False
+    alone: bool = False
+    tries: int = 0
+
+
+@dataclass
+class Asked:
+    """A request that is under way."""
+
+    op: Op
+    at: float
+    topics: tuple[tuple[Topic, int], ...]
+
+
+@dataclass
+class Outcome:
+    """What an answer settled: confirmed and refused topics, and whether to plan again."""
+
+    confirmed: list[str] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    retry: bool = False
+
+
+class Topics:
+    """Desired against confirmed state of one connection's topics."""
+
+    def __init__(self, limits: Limits, *, one_at_a_time: bool = False) -> None:
+        self.by_name: dict[str, Topic] = {}
+        self._limits = limits
+        self._one_at_a_time = one_at_a_time
+        self._asked: dict[str, Asked] = {}
+        self._dirty: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return sum(topic.wanted for topic in self.by_name.values())
+
+    @property
+    def changed(self) -> bool:
+        """Say whether `plan` has something to do."""
+        return bool(self._dirty)
+
+    def confirmed(self, name: str) -> bool:
+        """Say whether the venue has confirmed the subscription of `name`."""
+        topic = self.by_name.get(name)
+        return topic is not None and topic.wanted and topic.confirmed
+
+    def wanted(self) -> list[str]:
+        """Return the names of the wanted topics."""
+        return [topic.name for topic in self.by_name.values() if topic.wanted]
+
+    def want(self, name: str, group: str = "") -> None:
+        """Add a topic to the wanted set."""
+        topic = self.by_name.get(name)
+        if topic is None:
+            topic = self.by_name[name] = Topic(name, group)
+        elif topic.wanted:
+            return
+        else:
+            topic.wanted, topic.tries, topic.delivered = True, 0, False
+            topic.generation += 1
+        self._dirty[name] = None
+
+    def drop(self, name: str) -> None:
+        """Take a topic out of the wanted set."""
+        topic = self.by_name.get(name)
+        if topic is None or not topic.wanted:
+            return
+        topic.wanted, topic.confirmed = False, False
+        topic.generation += 1
+        if topic.told is None:
+            del self.by_name[name]
+            self._dirty.pop(name, None)
+        else:
+            self._dirty[name] = None
+
+    def reset(self) -> None:
+        """Forget what the venue was told: the connection is gone, the wishes stay."""
+        self._asked.clear()
+        self._dirty.clear()
+        for name, topic in list(self.by_name.items()):
+            if not topic.wanted:
+                del self.by_name[name]
+                continue
+            topic.told, topic.confirmed, topic.delivered, topic.tries = None, False, False, 0
+            self._dirty[name] = None
+
+    def carry(self, names: Iterable[str]) -> None:
+        """Note topics that the address of the connection subscribes by itself."""
+        for name in names:
+            topic = self.by_name.get(name)
+            if topic is not None:
+                topic.told, topic.confirmed = "subscribe", True
+                self._dirty.pop(name, None)
+
+    def plan(self) -> list[tuple[Op, list[str]]]:
+        """Return the requests that bring the venue to the wanted set, fewest first."""
+        if self._one_at_a_time and self._asked:
+            return []
+        batches: dict[tuple[Op, str], list[str]] = {}
+        alone: list[tuple[Op, list[str]]] = []
+        for name in list(self._dirty):
+            topic = self.by_name.get(name)
+            op: Op = "subscribe" if topic is not None and topic.wanted else "unsubscribe"
+            if topic is None or topic.told == op:
+                del self._dirty[name]  # the wish changed and changed back
+                continue
+            if topic.alone:
+                alone.append((op, [name]))
+            else:
+                batches.setdefault((op, topic.group), []).append(name)
+        # Room is made before it is filled: a venue may count topics a connection.
+        ordered = sorted(batches.items(), key=lambda item: item[0][0] == "subscribe")
+        size = self._limits.topics_per_request or len(self.by_name) or 1
+        plan: list[tuple[Op, list[str]]] = []
+        for (op, _group), names in ordered:
+            plan += [(op, names[i : i + size]) for i in range(0, len(names), size)]
+        plan += alone
+        return plan[:1] if self._one_at_a_time else plan
+
+    def sent(self, call_id: str, op: Op, names: Iterable[str], now: float) -> None:
+        """Note that a planned request went out under `call_id`."""
+        asked = []
+        for name in names:
+            topic = self.by_name[name]
+            topic.told = op
+            topic.tries += 1
+            self._dirty.pop(name, None)
+            asked.append((topic, topic.generation))
+        self._asked[call_id] = Asked(op, now, tuple(asked))
+
+    def delivered(self, name: str) -> bool:
+        """Note data of a topic, which may come before its ack; True the first time."""
+        topic = self.by_name.get(name)
+        if topic is None or topic.delivered or not topic.wanted:
+            return False
+        topic.delivered = True
+        return True
+
+    def answered(self, about: str, error: str | None) -> Outcome:
+        """Settle the request `about` (or the oldest one, where the venue names none)."""
+        outcome = Outcome()
+        if about not in self._asked:
+            if about in self.by_name:
+                about = next((k for k, a in self._asked.items() if _names(a) == [about]), about)
+            elif error is not None and not about and self._asked:
+                about = next(iter(self._asked))
+        asked = self._asked.pop(about, None)
+        if asked is None:
+            return outcome
+        for topic, generation in asked.topics:
+            if topic.generation != generation:
+                continue  # an answer about a wish that has changed since
+            if error is None:
+                self._settle(topic, asked.op, outcome)
+            else:
+                self._refuse(topic, asked, error, outcome)
+        return outcome
+
+    def overdue(self, now: float) -> Outcome:
+        """Settle the requests that nobody answered in time; `refused` means: give it up."""
+        outcome = Outcome()
+        for call_id, asked in list(self._asked.items()):
+            if now < asked.at + ACK_S:
+                continue
+            del self._asked[call_id]
+            for topic, generation in asked.topics:
+                if topic.generation != generation:
+                    continue
+                if asked.op == "unsubscribe" or topic.delivered:
+                    self._settle(topic, asked.op, outcome)
+                elif topic.tries >= TRIES:
+                    outcome.refused.append((topic.name, f"no answer to {TRIES} requests"))
+                else:
+                    topic.told = None
+                    self._dirty[topic.name] = None
+                    outcome.retry = True
+        return outcome
+
+    def deadline(self) -> float:
+        """Return when the oldest request is overdue."""
+        return min((asked.at + ACK_S for asked in self._asked.values()), default=float("inf"))
+
+    def _settle(self, topic: Topic, op: Op, outcome: Outcome) -> None:
+        if op == "subscribe":
+            topic.confirmed, topic.alone = True, False
+            outcome.confirmed.append(topic.name)
+        else:
+            self.by_name.pop(topic.name, None)
+
+    def _refuse(self, topic: Topic, asked: Asked, error: str, outcome: Outcome) -> None:
+        if asked.op == "unsubscribe":
+            self.by_name.pop(topic.name, None)
+        elif len(asked.topics) == 1:
+            topic.told = None
+            outcome.refused.append((topic.name, error))
+        else:
+            # One bad name may have sunk the whole batch: only a topic refused alone is refused.
+            topic.told, topic.alone = None, True
+            self._dirty[topic.name] = None
+            outcome.retry = True
+
+
+def _names(asked: Asked) -> list[str]:
+    return [topic.name for topic, _ in asked.topics]

@@ -1,0 +1,177 @@
+"""The values that cross the border on every frame: msgspec Structs, about 40 ns each.
+
+They carry every field of ccxt's structure of the same name; `None` is where the venue is
+silent. `received_ns` is our own clock (`time.time_ns`) at the socket read. `recovered` marks
+rows fetched by REST after a loss. `missed_before` counts the rows known to be missing right
+before this one, for the consumer that reads it: loss is reported in-band. `as_ccxt` holds the
+same row as ccxt's dict once somebody asked for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Side: TypeAlias = Literal["buy", "sell"]
+Level: TypeAlias = tuple[float, float]
+"""(price, amount); amount 0.0 removes the level."""
+
+
+class Market(msgspec.Struct, frozen=True):
+    """One market as ccxt knows it, reduced to what an adapter needs."""
+
+    symbol: str
+    id: str
+    type: str = "spot"
+    base: str = ""
+    quote: str = ""
+    settle: str | None = None
+    linear: bool | None = None
+    inverse: bool | None = None
+    contract_size: float | None = None
+
+
+Markets: TypeAlias = Callable[[str], str | None]
+"""Resolve a venue's market id to the unified symbol; None where it is not served here."""
+
+
+class Trade(msgspec.Struct, gc=False):
+    """One public trade (or one aggregate of several: then `count` > 1).
+
+    `price` in quote currency, `amount` in base currency (contracts for derivatives), `side` of
+    the taker, `timestamp_ms` of the match at the venue. `info` is the venue's own object.
+    """
+
+    symbol: str
+    id: str
+    timestamp_ms: int
+    price: float
+    amount: float
+    side: Side | None
+    raw: Any = None
+    number: int = 0
+    count: int | None = 1
+    recovered: bool = False
+    missed_before: int = 0
+    received_ns: int = 0
+    as_ccxt: Any = None
+
+    @property
+    def info(self) -> Any:
+        """Return the venue's own object, decoded when first asked for."""
+        return _info(self)
+
+
+class BookUpdate(msgspec.Struct, gc=False):
+    """A full book or a change of one.
+
+    kind: `snapshot` (streamed: always replaces), `rest` (must link to the buffered deltas),
+    `whole` (replaces unless older), `delta`. A delta takes a book from `prev_id` to `last_id`:
+    it applies when `prev_id <= have < last_id`, is stale when `last_id <= have` and a gap when
+    `prev_id > have`. Adapters map their venue's ids onto these two.
+    """
+
+    symbol: str
+    kind: Literal["snapshot", "rest", "whole", "delta"]
+    bids: list[Level]
+    asks: list[Level]
+    timestamp_ms: int | None = None
+    last_id: int | None = None
+    prev_id: int | None = None
+    depth: int | None = None
+    received_ns: int = 0
+
+
+class Ticker(msgspec.Struct, gc=False):
+    """Statistics of one market over a window, 24 hours unless the channel says otherwise."""
+
+    symbol: str
+    timestamp_ms: int | None
+    last: float | None = None
+    bid: float | None = None
+    bid_volume: float | None = None
+    ask: float | None = None
+    ask_volume: float | None = None
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    previous_close: float | None = None
+    change: float | None = None
+    percentage: float | None = None
+    average: float | None = None
+    vwap: float | None = None
+    base_volume: float | None = None
+    quote_volume: float | None = None
+    mark_price: float | None = None
+    index_price: float | None = None
+    raw: Any = None
+    missed_before: int = 0
+    received_ns: int = 0
+    as_ccxt: Any = None
+
+    @property
+    def info(self) -> Any:
+        """Return the venue's own object, decoded when first asked for."""
+        return _info(self)
+
+
+class BidAsk(msgspec.Struct, gc=False):
+    """Best bid and ask of one market; `number` is the venue's update id where it has one."""
+
+    symbol: str
+    timestamp_ms: int | None
+    bid: float | None
+    bid_volume: float | None
+    ask: float | None
+    ask_volume: float | None
+    number: int | None = None
+    raw: Any = None
+    missed_before: int = 0
+    received_ns: int = 0
+    as_ccxt: Any = None
+
+    @property
+    def info(self) -> Any:
+        """Return the venue's own object, decoded when first asked for."""
+        return _info(self)
+
+
+class Candle(msgspec.Struct, gc=False):
+    """One candle; `open_ms` is its start. `closed` says that it will not change again.
+
+    `source` tells where it comes from: `venue` (its own channel), `trades` (built here).
+    """
+
+    symbol: str
+    timeframe: str
+    open_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    closed: bool | None = None
+    source: str = "venue"
+    raw: Any = None
+    missed_before: int = 0
+    received_ns: int = 0
+    as_ccxt: Any = None
+
+    @property
+    def info(self) -> Any:
+        """Return the venue's own object, decoded when first asked for."""
+        return _info(self)
+
+
+Row: TypeAlias = Trade | Ticker | BidAsk | Candle
+Event: TypeAlias = Trade | BookUpdate | Ticker | BidAsk | Candle
+
+
+def _info(row: Row) -> Any:
+    # Decoding waits until somebody asks: the typed face of a busy stream never pays for it.
+    raw = row.raw
+    if isinstance(raw, msgspec.Raw):
+        raw = row.raw = msgspec.json.decode(raw)
+    return raw

@@ -1,0 +1,282 @@
+"""Build ccxt's dicts from our rows, each once and only when somebody asks.
+
+Field by field they equal what ccxt.pro derives from the same frames; statistics that ccxt
+derives itself (vwap, average, percentage...) are derived by ccxt's own `safe_ticker`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from unified_ws.core.book import Book
+from unified_ws.core.books import BookStream
+from unified_ws.events import BidAsk, Candle, Level, Market, Ticker, Trade
+
+SafeTicker = Callable[[dict[str, Any], str], dict[str, Any]]
+_SCALE = 10**8
+_SCALE_2 = 10**16
+_second: tuple[int, str] = (-1, "")
+
+
+def iso8601(ms: int | None) -> str | None:
+    """Format an instant as ccxt does, e.g. "2024-08-08T23:54:13.937Z"."""
+    global _second  # noqa: PLW0603  (one cell: most rows share their second with the last)
+    if ms is None:
+        return None
+    seconds, rest = divmod(ms, 1000)
+    if _second[0] != seconds:
+        _second = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(seconds)))
+    return f"{_second[1]}{rest:03d}Z"
+
+
+def product(price: float, amount: float) -> float:
+    """Multiply as decimals, as ccxt does, and round once.
+
+    The float product is off by a bit now and then. Most prices and amounts have at most 8
+    decimals: then integers give the exact product, and their division rounds correctly.
+    """
+    p, a = round(price * _SCALE), round(amount * _SCALE)
+    if p / _SCALE == price and a / _SCALE == amount:
+        return p * a / _SCALE_2
+    return float(Decimal(repr(price)) * Decimal(repr(amount)))
+
+
+def trade_cost(row: Trade, market: Market | None) -> float:
+    """Return what a trade cost in quote currency (in base for inverse contracts)."""
+    if market is None or market.contract_size is None:
+        return product(row.price, row.amount)
+    size = Decimal(repr(market.contract_size)) * Decimal(repr(row.amount))
+    price = Decimal(repr(row.price))
+    return float(size / price if market.inverse else size * price)
+
+
+def trade_dict(row: Trade, market: Market | None = None) -> dict[str, Any]:
+    """Return ccxt's trade structure."""
+    known: dict[str, Any] | None = row.as_ccxt
+    if known is not None:
+        return known
+    price, amount, ms = row.price, row.amount, row.timestamp_ms
+    made: dict[str, Any] = {
+        "info": row.info, "timestamp": ms, "datetime": iso8601(ms), "symbol": row.symbol,
+        "id": row.id, "order": None, "type": None, "side": row.side, "takerOrMaker": None,
+        "price": price, "amount": amount,
+        "cost": product(price, amount) if market is None or market.contract_size is None
+        else trade_cost(row, market),
+        "fee": {"cost": None, "currency": None}, "fees": [],
+    }  # fmt: skip
+    row.as_ccxt = made
+    return made
+
+
+def bid_ask_dict(row: BidAsk) -> dict[str, Any]:
+    """Return ccxt's ticker structure of a best bid and ask."""
+    known: dict[str, Any] | None = row.as_ccxt
+    if known is not None:
+        return known
+    made: dict[str, Any] = {
+        "symbol": row.symbol, "timestamp": row.timestamp_ms,
+        "datetime": iso8601(row.timestamp_ms), "high": None, "low": None,
+        # ccxt takes a price of zero for none.
+        "bid": row.bid or None, "bidVolume": row.bid_volume,
+        "ask": row.ask or None, "askVolume": row.ask_volume,
+        "vwap": None, "open": None, "close": None, "last": None, "previousClose": None,
+        "change": None, "percentage": None, "average": None, "baseVolume": None,
+        "quoteVolume": None, "info": row.info, "indexPrice": None, "markPrice": None,
+    }  # fmt: skip
+    row.as_ccxt = made
+    return made
+
+
+def ticker_dict(row: Ticker, safe_ticker: SafeTicker) -> dict[str, Any]:
+    """Return ccxt's ticker structure, completed by ccxt's own rules."""
+    known: dict[str, Any] | None = row.as_ccxt
+    if known is not None:
+        return known
+    fields = {
+        "symbol": row.symbol, "timestamp": row.timestamp_ms,
+        "datetime": iso8601(row.timestamp_ms), "high": row.high, "low": row.low, "bid": row.bid,
+        "bidVolume": row.bid_volume, "ask": row.ask, "askVolume": row.ask_volume,
+        "vwap": row.vwap, "open": row.open, "close": row.last, "last": row.last,
+        "previousClose": row.previous_close, "change": row.change,
+        "percentage": row.percentage, "average": row.average, "baseVolume": row.base_volume,
+        "quoteVolume": row.quote_volume, "info": row.info, "indexPrice": row.index_price,
+        "markPrice": row.mark_price,
+    }  # fmt: skip
+    made = row.as_ccxt = safe_ticker(fields, row.symbol)
+    return made
+
+
+class OHLCV(list[float]):
+    """ccxt's candle, [open time in ms, open, high, low, close, volume], that knows more.
+
+    Attributes:
+        closed: Whether it will not change again; None where nobody can say.
+        source: Where it comes from: "venue" or "trades".
+    """
+
+    __slots__ = ("closed", "source")
+
+    def __init__(self, row: Candle) -> None:
+        super().__init__((row.open_ms, row.open, row.high, row.low, row.close, row.volume))
+        self.closed = row.closed
+        self.source = row.source
+
+
+def candle_row(row: Candle) -> OHLCV:
+    """Return ccxt's candle row."""
+    made: OHLCV | None = row.as_ccxt
+    if made is None:
+        made = row.as_ccxt = OHLCV(row)
+    return made
+
+
+def rows_frame(rows: Any) -> Any:
+    """Return the rows as a pandas DataFrame; needs the extra `pandas`."""
+    try:
+        import pandas as pd  # noqa: PLC0415  (an optional extra)
+    except ImportError as exc:
+        text = '.df needs pandas: pip install "unified-ws[pandas]"'
+        raise ImportError(text) from exc
+    return pd.DataFrame(rows)
+
+
+class OrderBook(dict[str, Any]):
+    """ccxt's order book: a dict that nobody changes after it was handed out.
+
+    Keys: symbol, bids and asks (lists of [price, amount], best first), timestamp (ms),
+    datetime, nonce (the venue's update id).
+    """
+
+    __slots__ = ()
+
+    def limit(self) -> OrderBook:
+        """Return the book itself: its depth was chosen when it was asked for."""
+        return self
+
+    def copy(self) -> OrderBook:
+        """Return a copy whose rows may be changed freely."""
+        twin = OrderBook(self)
+        twin["bids"] = [row[:] for row in self["bids"]]
+        twin["asks"] = [row[:] for row in self["asks"]]
+        return twin
+
+    @property
+    def df(self) -> Any:
+        """Return the levels as a pandas DataFrame: side, price, amount."""
+        return _levels_frame(self["bids"], self["asks"])
+
+
+def _levels_frame(bids: list[Any], asks: list[Any]) -> Any:
+    return rows_frame(
+        [
+            {"side": side, "price": price, "amount": amount}
+            for side, levels in (("bid", bids), ("ask", asks))
+            for price, amount in levels
+        ]
+    )
+
+
+def book_dict(book: Book, limit: int | None) -> OrderBook:
+    """Return ccxt's order book structure with at most `limit` rows a side."""
+    return OrderBook(
+        bids=book.top_bids(limit), asks=book.top_asks(limit), timestamp=book.timestamp_ms,
+        datetime=iso8601(book.timestamp_ms), nonce=book.nonce, symbol=book.symbol,
+    )  # fmt: skip
+
+
+_BOOK_KEYS = ("bids", "asks", "timestamp", "datetime", "nonce", "symbol")
+
+
+class LiveBook(dict[str, Any]):
+    """The live view of a book: each look at it shows the present.
+
+    While the book is out of step with the venue (`valid` False) both sides are empty.
+
+    Attributes:
+        valid: Whether its rules say that it equals the venue's.
+        status: `live`, `resyncing` or `down`.
+        age_s: Seconds since its last update.
+    """
+
+    def __init__(self, stream: BookStream, clock: Callable[[], float]) -> None:
+        super().__init__(dict.fromkeys(_BOOK_KEYS))
+        self._stream = stream
+        self._clock = clock
+
+    @property
+    def valid(self) -> bool:
+        """Say whether the book may be acted upon."""
+        return self._stream.valid
+
+    @property
+    def status(self) -> str:
+        """Return `live`, `resyncing` or `down`."""
+        if self._stream.down_since is not None:
+            return "down"
+        return "live" if self._stream.valid else "resyncing"
+
+    @property
+    def age_s(self) -> float:
+        """Return the seconds since the last update came."""
+        return self._clock() - self._stream.data_at
+
+    def __getitem__(self, key: str) -> Any:
+        book = self._stream.current()
+        limit = self._stream.depth or 1000
+        match key:
+            case "bids":
+                return book.top_bids(limit) if book else []
+            case "asks":
+                return book.top_asks(limit) if book else []
+            case "symbol":
+                return self._stream.symbol
+            case "nonce":
+                return book.nonce if book else None
+            case "timestamp":
+                return book.timestamp_ms if book else None
+            case "datetime":
+                return iso8601(book.timestamp_ms) if book else None
+        raise KeyError(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return one field as it is now."""
+        return self[key] if key in self else default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_BOOK_KEYS)
+
+    def keys(self) -> Any:
+        """Return the names of the fields."""
+        return dict.fromkeys(_BOOK_KEYS).keys()
+
+    def items(self) -> Any:
+        """Return the fields as they are now."""
+        return self.copy().items()
+
+    def values(self) -> Any:
+        """Return the fields as they are now."""
+        return self.copy().values()
+
+    def limit(self) -> LiveBook:
+        """Return the view itself, as ccxt's `limit()` does."""
+        return self
+
+    def copy(self) -> OrderBook:
+        """Return the book as it is now, to keep."""
+        return OrderBook((key, self[key]) for key in _BOOK_KEYS)
+
+    def __repr__(self) -> str:
+        return repr(dict(self.copy()))
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.copy() == other)
+
+    __hash__ = None  # type: ignore[assignment]  # a mapping that changes cannot be a key
+
+
+def level_rows(levels: list[Level]) -> list[list[float]]:
+    """Return (price, amount) tuples as ccxt's lists."""
+    return [[price, amount] for price, amount in levels]

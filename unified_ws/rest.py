@@ -1,0 +1,250 @@
+"""The bridge to ccxt: all REST of the library, and the markets.
+
+Beside the error classes (`errors.py`) and the lists of ids (`ccxt_ids.py`) this is the only
+importer of ccxt. Requests of the core bypass ccxt's throttler and are charged to our budget;
+the user's own calls on `ex.rest` draw from the same budget, at a lower priority.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ccxt
+import ccxt.async_support as ccxt_async
+
+from unified_ws.adapter import Rest
+from unified_ws.core.limits import Budget
+from unified_ws.errors import AdapterError
+from unified_ws.events import Market, Markets
+from unified_ws.facts import Endpoint, Venue
+from unified_ws.gateway import Gateway
+from unified_ws.shell.dialing import explain
+
+_URL = re.compile(r"https?://\S+")
+_SECRETS = ("apiKey", "secret", "password", "uid", "privateKey", "token", "twofa", "walletAddress")
+
+
+class _Unthrottled:
+    """Stands in for the ccxt instance in one implicit call: signs and sends, never waits."""
+
+    def __init__(self, instance: Any) -> None:
+        self._instance = instance
+
+    async def request(
+        self, path: str, api: Any, method: str, params: Mapping[str, Any], config: Any = None
+    ) -> Any:
+        del config
+        signed = self._instance.sign(path, api, method, dict(params))
+        return await self._instance.fetch(
+            signed["url"], signed["method"], signed["headers"], signed["body"]
+        )
+
+
+class RestBridge:
+    """One ccxt instance, ours or the user's.
+
+    Args:
+        venue: Names ccxt's id and the implicit methods that the adapter uses.
+        config: What ccxt's constructor takes.
+        gateway: Where requests go instead, if anywhere.
+        instance: The user's own ccxt object; then `config` is not used and it is never closed.
+
+    Raises:
+        AdapterError: The installed ccxt lacks the exchange, or a method that the adapter names.
+        NotSupported: `instance` is not one of `ccxt.async_support` or `ccxt.pro`.
+    """
+
+    def __init__(
+        self, venue: Venue, config: dict[str, Any], gateway: Gateway | None, instance: Any = None
+    ) -> None:
+        self.venue = venue
+        self.gateway = gateway
+        self.owned = instance is None
+        if instance is None:
+            made = getattr(ccxt_async, venue.ccxt_id, None)
+            if made is None:
+                text = f"{venue.id}: the installed ccxt {ccxt.__version__} has no {venue.ccxt_id}"
+                raise AdapterError(f"{text}: install a version that this library allows")
+            options = {**venue.rest_options, **config.get("options", {})}
+            instance = made({**config, "options": options})
+        elif not isinstance(instance, ccxt_async.Exchange):
+            text = f"{type(instance).__name__} is not an object of ccxt.async_support or ccxt.pro"
+            raise ccxt.NotSupported(f"{text}: only those share an event loop with streams")
+        self.ccxt = instance
+        self.budget: Budget | None = None
+        self._resolvers: dict[str, dict[str, str]] = {}
+        self._loading: asyncio.Task[None] | None = None
+        self._plain_fetch = instance.fetch
+        self._plain_throttle = instance.throttle
+        self._plain_log = instance.log
+        self._check_methods()
+        instance.fetch = self._fetch
+        instance.throttle = self._throttle
+        instance.log = self._log
+
+    def restore(self) -> None:
+        """Give a user's ccxt object its own methods back."""
+        self.ccxt.fetch = self._plain_fetch
+        self.ccxt.throttle = self._plain_throttle
+        self.ccxt.log = self._plain_log
+
+    async def close(self) -> None:
+        """Close what is ours."""
+        if self._loading is not None:
+            self._loading.cancel()
+            self._loading = None
+        if self.owned:
+            self.ccxt.timeout_on_exit = 0
+            await self.ccxt.close()
+
+    # --- markets ----------------------------------------------------------------------------
+
+    @property
+    def loaded(self) -> bool:
+        """Say whether the markets are known."""
+        return bool(self.ccxt.markets)
+
+    async def load_markets(self, *, reload: bool = False) -> None:
+        """Load the markets once, however many calls ask and whichever of them is cancelled."""
+        if self.loaded and not reload:
+            self._index()
+            return
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.get_running_loop().create_task(self._load(reload=reload))
+        await asyncio.shield(self._loading)
+
+    async def _load(self, *, reload: bool) -> None:
+        if self.owned:
+            self.ccxt.open()
+        try:
+            await self.ccxt.load_markets(reload)
+        except ccxt.BaseError as exc:
+            raise self.explained(exc) from exc
+        self._index()
+
+    def _index(self) -> None:
+        for name, endpoint in self.venue.endpoints.items():
+            known = self._resolvers.setdefault(name, {})
+            if known and len(known) == self._served(endpoint):
+                continue
+            known.clear()
+            for market in self.ccxt.markets.values():
+                if _serves(endpoint, market):
+                    known[market["id"]] = market["symbol"]
+
+    def _served(self, endpoint: Endpoint) -> int:
+        return sum(_serves(endpoint, market) for market in self.ccxt.markets.values())
+
+    def resolver(self, endpoint_name: str) -> Markets:
+        """Return what turns the venue's market ids into symbols, for one endpoint."""
+        return self._resolvers.setdefault(endpoint_name, {}).get
+
+    def market(self, symbol: str) -> Market:
+        """Return a market that this venue streams.
+
+        Raises:
+            BadSymbol: It has no such market, or none that an endpoint of ours serves.
+        """
+        try:
+            market = self.ccxt.market(symbol)
+        except ccxt.BadSymbol as exc:
+            raise ccxt.BadSymbol(self._no_such(symbol)) from exc
+        if not any(_serves(endpoint, market) for endpoint in self.venue.endpoints.values()):
+            raise ccxt.BadSymbol(f"{self.venue.id}: {symbol} is not streamed by this adapter")
+        size = market.get("contractSize")
+        return Market(
+            symbol=market["symbol"], id=market["id"], type=market["type"], base=market["base"],
+            quote=market["quote"], settle=market.get("settle"), linear=market.get("linear"),
+            inverse=market.get("inverse"),
+            contract_size=float(size) if size is not None and market.get("contract") else None,
+        )  # fmt: skip
+
+    def _no_such(self, symbol: object) -> str:
+        from difflib import get_close_matches  # noqa: PLC0415  (only on the way to an error)
+
+        text = f"{self.venue.id} has no market {symbol!r}"
+        near = get_close_matches(str(symbol).upper(), list(self.ccxt.markets or ()), n=3)
+        return f"{text}: did you mean {' or '.join(near)}?" if near else text
+
+    def safe_ticker(self, fields: dict[str, Any], symbol: str) -> dict[str, Any]:
+        """Complete a ticker by ccxt's own rules."""
+        made: dict[str, Any] = self.ccxt.safe_ticker(fields, self.ccxt.markets.get(symbol))
+        return made
+
+    # --- requests ---------------------------------------------------------------------------
+
+    async def call(self, rest: Rest) -> Any:
+        """Perform one request of the core, outside ccxt's throttler."""
+        entry = getattr(type(self.ccxt), rest.method)
+        try:
+            return await entry(_Unthrottled(self.ccxt), dict(rest.params))
+        except ccxt.BaseError as exc:
+            raise self.explained(exc) from exc
+
+    def explained(self, exc: BaseException) -> BaseException:
+        """Return an error that names the hop; errors that are no such thing stay what they are."""
+        found = _URL.search(str(exc))
+        url = found.group(0) if found else str(self.ccxt.urls.get("www", self.venue.id))
+        made = explain(self.venue.id, url, exc, proxy=self._proxy())
+        if isinstance(exc, ccxt.NetworkError) or made.status is not None:
+            return made
+        return exc
+
+    async def _fetch(
+        self, url: str, method: str = "GET", headers: Any = None, body: Any = None
+    ) -> Any:
+        gateway = self.gateway
+        if gateway is not None:
+            if not gateway.allows_credentials and self._has_credentials(url, headers, body):
+                text = f"{self.venue.id}: the gateway {gateway.base} is neither https nor loopback"
+                raise ccxt.AuthenticationError(f"{text}: credentials are not sent through it")
+            url = gateway.rest_url(url)
+        return await self._plain_fetch(url, method, headers, body)
+
+    async def _throttle(self, cost: float | None = None) -> None:
+        budget, host = self.budget, self.venue.rest
+        if budget is None or host is None:
+            await self._plain_throttle(cost)
+            return
+        weight = (1.0 if cost is None else float(cost)) * host.per_ccxt_cost
+        loop = asyncio.get_running_loop()
+        while not budget.take(loop.time(), weight):
+            await asyncio.sleep(budget.wait_s(loop.time(), weight))
+
+    def _has_credentials(self, *parts: object) -> bool:
+        text = repr(parts)
+        return any(secret in text for secret in self.secrets())
+
+    def secrets(self) -> list[str]:
+        """Return the credentials that must never be shown."""
+        values = (getattr(self.ccxt, name, None) for name in _SECRETS)
+        return [value for value in values if isinstance(value, str) and len(value) > 3]
+
+    def redact(self, text: str) -> str:
+        """Return text without any credential."""
+        for secret in self.secrets():
+            text = text.replace(secret, "***")
+        return text
+
+    def _log(self, *args: Any) -> None:
+        self._plain_log(*(self.redact(str(arg)) for arg in args))
+
+    def _proxy(self) -> str | None:
+        names = ("httpProxy", "http_proxy", "httpsProxy", "https_proxy", "socksProxy", "socks_proxy")
+        return next((p for p in (getattr(self.ccxt, name, None) for name in names) if p), None)
+
+    def _check_methods(self) -> None:
+        for name in self.venue.rest_methods:
+            if not callable(getattr(type(self.ccxt), name, None)):
+                text = f"{self.venue.id}: ccxt {ccxt.__version__} has no method {name}"
+                raise AdapterError(f"{text}: install a version that this library allows")
+
+
+def _serves(endpoint: Endpoint, market: Mapping[str, Any]) -> bool:
+    return all(market.get(key) == value for key, value in endpoint.serves.items())
+
+
+Caller = Callable[[Rest], Any]

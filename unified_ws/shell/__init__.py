@@ -1,0 +1,1 @@
+"""The only asyncio of the library: performs what the core has decided."""

@@ -1,0 +1,16 @@
+"""Budgets that all exchange objects of one process share: venues count addresses, not objects."""
+
+from __future__ import annotations
+
+from unified_ws.core.limits import Budget
+from unified_ws.facts import Window
+
+_BUDGETS: dict[tuple[str, ...], Budget] = {}
+
+
+def shared_budget(*key: str, window: Window | None, reserve: float = 0.0) -> Budget:
+    """Return the budget of `key` (venue, what is counted, the address it is counted at)."""
+    budget = _BUDGETS.get(key)
+    if budget is None or budget.window != window:
+        budget = _BUDGETS[key] = Budget(window, reserve)
+    return budget
