@@ -25,7 +25,7 @@ from unified_ws.events import Market
 from unified_ws.facts import Venue
 from unified_ws.observe import Observe
 from unified_ws.proxies import Proxies
-from unified_ws.rest import RestBridge
+from unified_ws.rest import RestBridge, described
 from unified_ws.rest_methods import RestMethods
 from unified_ws.shell.client import Client
 from unified_ws.shell.transport import Sessions
@@ -54,11 +54,12 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
     def __init__(
         self, config: Config | Mapping[str, Any] | None = None, *, _instance: Any = None
     ) -> None:
-        raw = dict(config or {})
+        raw, also = dict(config or {}), frozenset[str]()
         if type(self).describe is not Exchange.describe:
-            raw = _merged(self.describe(), raw)
+            says = self.describe()
+            raw, also = _merged(says, raw), frozenset(says)
         self._adapter = self.adapter_class()
-        self._settings, ccxt_config = parse_config(raw)
+        self._settings, ccxt_config = parse_config(raw, also=also)
         self._venue: Venue = with_overrides(self._adapter.venue, self._settings)
         self._bridge = RestBridge(
             self._venue, ccxt_config, self._settings.gateway, instance=_instance
@@ -118,11 +119,7 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
 
     def describe(self) -> dict[str, Any]:
         """Return ccxt's description; a subclass may override it as with ccxt."""
-        import ccxt.async_support as ccxt_async  # noqa: PLC0415  (needed before `rest` exists)
-
-        made = getattr(ccxt_async, self.adapter_class.venue.ccxt_id)
-        found: dict[str, Any] = made.describe(made.__new__(made))
-        return found
+        return described(self.adapter_class.venue.ccxt_id)
 
     def __repr__(self) -> str:
         gateway = self._settings.gateway
@@ -236,14 +233,15 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
         )  # fmt: skip
         engine.raise_on_disconnect = settings.raise_on_disconnect
         context = ssl.create_default_context(cafile=certifi.where())
-        if self._settings.cafile:
-            context.load_verify_locations(cafile=self._settings.cafile)
+        cafile = getattr(self.rest, "cafile", None)
+        if cafile and cafile != certifi.where():
+            context.load_verify_locations(cafile=cafile)
         sessions = Sessions(
             context, trust_env=bool(getattr(self.rest, "aiohttp_trust_env", False)),
             compress=settings.compress,
         )  # fmt: skip
         gateway = self._settings.gateway
-        key = gateway.base if gateway else str(self._proxies().for_sockets or "direct")
+        key = gateway.base if gateway else (self._proxies().for_sockets.url or "direct")
         client = self._running = Client(engine, self, sessions, budget_key=key, tap=self._wants_frames())
         if self._venue.rest is not None:
             self._bridge.budget = client.rest_budget
@@ -330,10 +328,7 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
         return (found.url, found.kind) if found else (None, None)
 
     def _proxies(self) -> Proxies:
-        names = ("wsProxy", "wssProxy", "wsSocksProxy", "httpProxy", "httpsProxy", "socksProxy")
-        snake = ("ws_proxy", "wss_proxy", "ws_socks_proxy", "http_proxy", "https_proxy", "socks_proxy")
-        found = {n: getattr(self.rest, n, None) for n in (*names, *snake, "aiohttp_proxy")}
-        return Proxies.from_config({name: value for name, value in found.items() if value is not None})
+        return Proxies.from_object(self.rest)
 
     def headers(self) -> dict[str, str]:
         """Return extra headers of sockets."""

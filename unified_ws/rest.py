@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ccxt
@@ -247,4 +247,8 @@ def _serves(endpoint: Endpoint, market: Mapping[str, Any]) -> bool:
     return all(market.get(key) == value for key, value in endpoint.serves.items())
 
 
-Caller = Callable[[Rest], Any]
+def described(ccxt_id: str) -> dict[str, Any]:
+    """Return ccxt's own description of a venue, without constructing it."""
+    made = getattr(ccxt_async, ccxt_id)
+    found: dict[str, Any] = made.describe(made.__new__(made))
+    return found

@@ -13,9 +13,9 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import aiohttp
-import ccxt
 
 from unified_ws.errors import (
+    CCXT_ERRORS,
     BadCertificate,
     Banned,
     DialFailed,
@@ -93,14 +93,14 @@ def _refused(venue: str, host: str, status: int, cause: BaseException) -> DialFa
 def _status(exc: BaseException, cause: BaseException) -> int | None:
     if isinstance(cause, aiohttp.ClientResponseError):
         return cause.status
-    if isinstance(exc, ccxt.BaseError):
+    if isinstance(exc, CCXT_ERRORS["BaseError"]):
         # ccxt's text of a refused request is "id METHOD url STATUS reason body".
         found = _STATUS_IN_TEXT.search(str(exc))
         if found:
             return int(found.group(1))
-        if isinstance(exc, ccxt.RateLimitExceeded):
+        if isinstance(exc, CCXT_ERRORS["RateLimitExceeded"]):
             return 429
-        if isinstance(exc, ccxt.DDoSProtection):
+        if isinstance(exc, CCXT_ERRORS["DDoSProtection"]):
             return 418
     return None
 
@@ -115,7 +115,7 @@ def _retry_after(cause: BaseException) -> float | None:
 
 def _root(exc: BaseException) -> BaseException:
     """Follow ccxt's wrapping down to the network's own error."""
-    while isinstance(exc, ccxt.BaseError) and exc.__cause__ is not None:
+    while isinstance(exc, CCXT_ERRORS["BaseError"]) and exc.__cause__ is not None:
         exc = exc.__cause__
     return exc
 
