@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,15 @@ from unified_ws.testing.gateway import Gateway
 
 STREAM_HOST = "stream.binance.com:9443"
 REST_HOST = "api.binance.com"
+
+
+async def until(predicate: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    """Let the event loop run until something has come about; fail if it never does."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while not predicate():
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError("what the test waits for has not come about")
+        await asyncio.sleep(0)
 
 
 def through(url: str, gateway: str) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 H = TypeVar("H", bound=Callable[..., Any])
 EVENTS = frozenset({
-    "closing", "connected", "disconnected", "down", "first_data", "gap", "lagging", "loop_lag",
+    "closed", "closing", "connected", "disconnected", "down", "first_data", "gap", "lagging", "loop_lag",
     "quarantined", "recovered", "refused", "resync", "rotated", "rotating", "subscribed", "up",
 })  # fmt: skip
 _LEVELS = {
@@ -124,7 +124,7 @@ class Observe:
     def on(self, event: str, handler: H | None = None) -> Any:
         """Call `handler` with each `Notice` of `event`; also a decorator: `@ex.on("gap")`.
 
-        Events: closing, connected, disconnected, down, first_data, gap, lagging, loop_lag,
+        Events: closed, closing, connected, disconnected, down, first_data, gap, lagging, loop_lag,
         quarantined, recovered, refused, resync, rotated, rotating, subscribed, up; `*` is all
         of them. Handlers may be plain functions or coroutine functions; what they raise is
         logged.
@@ -184,7 +184,7 @@ class Observe:
     def _legacy(self, notice: Notice) -> None:
         if notice.event == "connected" and self._replaced("on_connected"):
             self._call(self.on_connected, self._client_view(notice.connection))
-        elif notice.event == "disconnected":
+        elif notice.event in ("closed", "disconnected"):
             for name in ("on_error", "on_close"):
                 if self._replaced(name):
                     error = CCXT_ERRORS["NetworkError"](notice.reason)

@@ -21,6 +21,7 @@ from unified_ws.errors import AdapterError
 from unified_ws.events import Market, Markets
 from unified_ws.facts import Endpoint, Venue
 from unified_ws.gateway import Gateway
+from unified_ws.proxies import Proxies, redact_url
 from unified_ws.shell.dialing import explain
 
 _URL = re.compile(r"https?://\S+")
@@ -233,8 +234,8 @@ class RestBridge:
         self._plain_log(*(self.redact(str(arg)) for arg in args))
 
     def _proxy(self) -> str | None:
-        names = ("httpProxy", "http_proxy", "httpsProxy", "https_proxy", "socksProxy", "socks_proxy")
-        return next((p for p in (getattr(self.ccxt, name, None) for name in names) if p), None)
+        rest = Proxies.from_object(self.ccxt).rest
+        return next((redact_url(url) for url in rest.values()), None)
 
     def _check_methods(self) -> None:
         for name in self.venue.rest_methods:

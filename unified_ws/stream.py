@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 import msgspec
 
 from unified_ws import formats
-from unified_ws.consume import Reading
+from unified_ws.consume import Reading, in_turn
 from unified_ws.core.book import Book
 from unified_ws.core.books import BookStream, Replica
 from unified_ws.core.readers import Cursor
@@ -94,9 +94,9 @@ class Rows(AsyncIterator[R], Generic[R]):
         client = self._exchange._client
         started = client.loop.time()
         while True:
-            self._gather()
-            if self._waiting:
-                return self._waiting.popleft()
+            row = self._pull()
+            if row is not None:
+                return row
             await client.news(self._streams, started, self._holder)
 
     async def aclose(self) -> None:
@@ -116,15 +116,33 @@ class Rows(AsyncIterator[R], Generic[R]):
         self._streams = self._exchange._streams(streams, self._holder)
         self._cursors = [Cursor(s.rows.head, fresh=True) for s in self._streams]
 
-    def _gather(self) -> None:
-        """Move what has come into this consumer's own queue, by its policy."""
+    def _pull(self) -> R | None:
+        """Take the next row, by this consumer's policy; None if there is none yet."""
+        if self._policy == "lossless":
+            return self._in_order()
         for stream, cursor in zip(self._streams, self._cursors, strict=True):
             if cursor.position < stream.rows.head:
                 rows, missed = stream.rows.since(cursor.position)
                 cursor.position = stream.rows.head
-                if missed:
-                    self._exchange._lagging(stream, missed)
                 self._put(rows, missed)
+        return self._waiting.popleft() if self._waiting else None
+
+    def _in_order(self) -> R | None:
+        """Take one row straight from the ring: what a consumer has not read pins nothing."""
+        for stream, cursor in in_turn(self._streams, self._cursors):
+            ring, missed = stream.rows, 0
+            if cursor.position >= ring.head:
+                continue
+            if cursor.position < ring.base:
+                missed = ring.base - cursor.position
+                self.missed += missed
+                self._exchange._lagging(stream, missed)
+                cursor.position = ring.base
+            row: R = ring.rows[cursor.position - ring.base]
+            cursor.position += 1
+            cursor.served += 1
+            return _after_loss(row, missed) if missed else row
+        return None
 
     def _put(self, rows: list[Any], missed: int) -> None:
         waiting = self._waiting
@@ -167,27 +185,21 @@ class Books(Rows[OrderBookRow]):
                 self._waiting.append(self._row(seeded, 0))
             self._replicas.append(replica)
 
-    async def __anext__(self) -> OrderBookRow:
-        if self._policy == "lossless" and not self._waiting and self._streams:
-            for replica, stream in zip(self._replicas, self._streams, strict=True):
-                row = self._step(replica, stream)
-                if row is not None:
-                    return row
-        return await super().__anext__()
-
-    def _gather(self) -> None:
+    def _pull(self) -> OrderBookRow | None:
+        if self._waiting:
+            return self._waiting.popleft()
         for replica, stream in zip(self._replicas, self._streams, strict=True):
             if self._policy == "lossless":
                 row = self._step(replica, stream)
                 if row is not None:
-                    self._waiting.append(row)
-                    return
+                    return row
             elif replica.position < stream.rows.head and isinstance(stream, BookStream):
                 book = stream.current()
                 if book is not None:
                     skipped = stream.rows.head - replica.position - 1
                     replica.position = stream.rows.head
-                    self._put([self._row(book, 0)], skipped)
+                    return self._row(book, skipped)
+        return None
 
     def _step(self, replica: Replica, stream: Stream) -> OrderBookRow | None:
         """Move one update further; after an overrun, jump to the present and say so."""

@@ -50,7 +50,7 @@ class Fetch(msgspec.Struct, frozen=True, eq=False):
 class Notice(msgspec.Struct, frozen=True):
     """Something that operators may want to know; handlers of `ex.on(event)` get it.
 
-    event: connected, disconnected, subscribed, first_data, gap, recovered, resync, rotating,
+    event: connected, disconnected (lost), closed (on purpose), subscribed, first_data, gap, recovered, resync, rotating,
         rotated, quarantined, lagging, loop_lag, down, up, refused, closing.
     """
 

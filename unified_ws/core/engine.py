@@ -91,7 +91,7 @@ class Engine:
         self.recovery = Recovery(self)
         self._jitter = jitter
         self._markets = markets
-        self._buffer = buffer
+        self.buffer = buffer
         self._take_over_s = take_over_s
         self._candles = candles
         self._numbers = 0
@@ -111,7 +111,7 @@ class Engine:
         if stream is None:
             extra: dict[str, Any] = {"limit": self._candles} if sub.kind is Kind.OHLCV else {}
             stream = self.streams[key] = _STREAMS[sub.kind](
-                sub, self.adapter.route(sub), self, buffer=self._buffer,
+                sub, self.adapter.route(sub), self, buffer=self.buffer,
                 take_over_s=self._take_over_s, **extra,
             )  # fmt: skip
             stream.created_at = now
@@ -462,7 +462,7 @@ class Engine:
         stream.down_reason = reason
         if stream.down_since is None:
             stream.down_since = now
-            if stream.delivered:
+            if stream.delivered and not self.closed:
                 self.notice("down", stream=stream, reason=reason)
         stream.lost(reason)
         self.recovery.lost(stream)
@@ -512,7 +512,8 @@ class Engine:
             link.connects += 1
             self.notice("connected", link=link)
         elif report.state in (m.State.WAITING, m.State.CLOSED):
-            self.notice("disconnected", link=link, reason=report.reason)
+            wanted = report.state is m.State.CLOSED
+            self.notice("closed" if wanted else "disconnected", link=link, reason=report.reason)
             self._left(link, report.reason, now)
             if report.state is m.State.CLOSED:
                 self.links.pop(link.number, None)
