@@ -173,6 +173,7 @@ class _K(msgspec.Struct):  # 5.4
 
 
 class _Kline(msgspec.Struct):
+    E: int
     k: _K
 
 
@@ -236,11 +237,12 @@ def _ticker(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]
 
 
 def _kline(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
-    k = _read_kline(raw).k
+    d = _read_kline(raw)
+    k = d.k
     symbol = markets(k.s)
     if symbol is None:
         return []
-    return [ws.Candle(symbol, k.i, k.t, k.o, k.h, k.l, k.c, k.v, k.x, raw=raw)]
+    return [ws.Candle(symbol, k.i, k.t, k.o, k.h, k.l, k.c, k.v, k.x, d.E, raw=raw)]
 
 
 _read_head = ws.reader(_Head)

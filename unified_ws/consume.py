@@ -7,8 +7,10 @@ news. The rules it follows are in `core/readers.py`.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from unified_ws.adapter import Sub
@@ -144,13 +146,8 @@ class Reading:
         if seen is None:
             seen = self._owners[reader] = set()
             if isinstance(reader, asyncio.Task):
-                reader.add_done_callback(self._owner_done)
+                reader.add_done_callback(partial(_owner_done, weakref.ref(self)))
         seen.update(streams)
-
-    def _owner_done(self, task: asyncio.Task[Any]) -> None:
-        now = task.get_loop().time()
-        for stream in self._owners.pop(task, ()):
-            stream.readers.finish(task, now)
 
     def _take(self, stream: Stream, cursor: Cursor) -> list[Any]:
         """Hand the rows since the cursor over, and move it: the caller has them now."""
@@ -179,6 +176,14 @@ class Reading:
         if cursor.position >= stream.rows.head and not cursor.fresh:
             return False
         return stream.current() is not None
+
+
+def _owner_done(exchange: weakref.ref[Any], task: asyncio.Task[Any]) -> None:
+    # Known weakly: a long task must not keep alive what its user has dropped.
+    alive = exchange()
+    now = task.get_loop().time()
+    for stream in alive._owners.pop(task, ()) if alive is not None else ():
+        stream.readers.finish(task, now)
 
 
 def in_turn(streams: Sequence[Stream], cursors: Sequence[Cursor]) -> list[tuple[Stream, Cursor]]:

@@ -141,6 +141,8 @@ class BidAsk(msgspec.Struct, gc=False):
 class Candle(msgspec.Struct, gc=False):
     """One candle; `open_ms` is its start. `closed` says that it will not change again.
 
+    `timestamp_ms` is when the venue sent this version of it.
+
     `source` tells where it comes from: `venue` (its own channel), `trades` (built here).
     """
 
@@ -153,6 +155,7 @@ class Candle(msgspec.Struct, gc=False):
     close: float
     volume: float
     closed: bool | None = None
+    timestamp_ms: int | None = None
     source: str = "venue"
     raw: Any = None
     missed_before: int = 0

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 import ssl
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -20,6 +19,7 @@ from unified_ws.config import override as with_overrides
 from unified_ws.core.actions import Notice
 from unified_ws.core.engine import Engine
 from unified_ws.core.streams import Stream
+from unified_ws.dropped import drop, stand_by
 from unified_ws.errors import CCXT_ERRORS, WrongLoop
 from unified_ws.events import Market
 from unified_ws.facts import Venue
@@ -245,6 +245,7 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
         client = self._running = Client(engine, self, sessions, budget_key=key, tap=self._wants_frames())
         if self._venue.rest is not None:
             self._bridge.budget = client.rest_budget
+        client.last = stand_by(self._venue.id, client, self._bridge)
         return client
 
     def _wrong_loop(self, old: asyncio.AbstractEventLoop) -> str:
@@ -275,6 +276,8 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
                 lambda: CCXT_ERRORS["ExchangeClosedByUser"](f"{self.id} was closed by the user")
             )
             await client.close()
+            if client.last is not None:
+                await client.last.aclose()
         for task in list(self._side_tasks):
             task.cancel()
         self._owners.clear()
@@ -287,13 +290,9 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
         await self.close()
 
     def __del__(self) -> None:
-        client = self.__dict__.get("_running")
-        if client is not None and not self.__dict__.get("_closed", True):
-            warnings.warn(
-                f"{self._venue.id}: `await ex.close()` was never called; "
-                "its sockets were dropped with the event loop",
-                RuntimeWarning, stacklevel=1, source=self,
-            )  # fmt: skip
+        bridge = self.__dict__.get("_bridge")
+        if bridge is not None:
+            drop(self._venue.id, self.__dict__.get("_running"), bridge)
 
     async def load_markets(self, reload: bool = False, params: Mapping[str, Any] = {}) -> Any:  # noqa: FBT001, FBT002, B006  (ccxt's signature)
         """Load the markets of the venue, once; returns them by symbol, as ccxt's dicts."""

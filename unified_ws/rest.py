@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ccxt
@@ -23,6 +23,7 @@ from unified_ws.facts import Endpoint, Venue
 from unified_ws.gateway import Gateway
 from unified_ws.proxies import Proxies, redact_url
 from unified_ws.shell.dialing import explain
+from unified_ws.shell.transport import discard
 
 _URL = re.compile(r"https?://\S+")
 _SECRETS = ("apiKey", "secret", "password", "uid", "privateKey", "token", "twofa", "walletAddress")
@@ -76,6 +77,8 @@ class RestBridge:
             raise ccxt.NotSupported(f"{text}: only those share an event loop with streams")
         self.ccxt = instance
         self.budget: Budget | None = None
+        self.taps: list[Callable[[str, Any], None]] = []
+        """Called with every answer: its URL before the gateway, and its parsed body."""
         self._resolvers: dict[str, dict[str, str]] = {}
         self._loading: asyncio.Task[None] | None = None
         self._plain_fetch = instance.fetch
@@ -100,6 +103,21 @@ class RestBridge:
         if self.owned:
             self.ccxt.timeout_on_exit = 0
             await self.ccxt.close()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """Return the event loop that connections of ours are open in; None: there are none."""
+        if not self.owned or self.ccxt.session is None:
+            return None
+        loop: asyncio.AbstractEventLoop | None = self.ccxt.asyncio_loop
+        return loop
+
+    def drop(self) -> None:
+        """Drop what is ours at once: there is no event loop left to close it in."""
+        if self.owned:
+            for session in (self.ccxt.session, *(self.ccxt.socks_proxy_sessions or {}).values()):
+                discard(session)
+            self.ccxt.session = self.ccxt.tcp_connector = self.ccxt.socks_proxy_sessions = None
 
     # --- markets ----------------------------------------------------------------------------
 
@@ -197,13 +215,16 @@ class RestBridge:
     async def _fetch(
         self, url: str, method: str = "GET", headers: Any = None, body: Any = None
     ) -> Any:
-        gateway = self.gateway
+        gateway, asked = self.gateway, url
         if gateway is not None:
             if not gateway.allows_credentials and self._has_credentials(url, headers, body):
                 text = f"{self.venue.id}: the gateway {gateway.base} is neither https nor loopback"
                 raise ccxt.AuthenticationError(f"{text}: credentials are not sent through it")
             url = gateway.rest_url(url)
-        return await self._plain_fetch(url, method, headers, body)
+        answer = await self._plain_fetch(url, method, headers, body)
+        for tap in self.taps:
+            tap(asked, answer)
+        return answer
 
     async def _throttle(self, cost: float | None = None) -> None:
         budget, host = self.budget, self.venue.rest

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from unified_ws import formats
+from unified_ws.dropped import pending
 from unified_ws.exchange import living
 
 T = TypeVar("T")
@@ -48,6 +50,7 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T | None:
             for exchange in living():
                 if exchange._client.loop is loop:
                     await exchange.close()
+            await asyncio.gather(*pending(loop))
 
     try:
         return asyncio.run(guarded(), debug=debug)
@@ -81,25 +84,27 @@ async def collect(
 ) -> Collected[T]:
     """Gather the rows of a stream for some seconds, or until there are `count` of them.
 
-    Returns what came, as a list with `.df`. A cancelled collection (a kernel interrupt, Ctrl-C)
-    returns what it has so far.
+    Returns what came, as a list with `.df`. An interrupt in a notebook or at a prompt returns what
+    has come so far. In a program a cancellation goes on as any other does: there it ends
+    whoever asked for the rows.
     """
     kept: Collected[T] = Collected()
-
-    async def gather() -> None:
-        async for row in rows:
-            kept.append(row)
-            if count is not None and len(kept) >= count:
-                return
-
+    limit = asyncio.timeout(seconds)
     try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await gather()
+        async with limit:
+            async for row in rows:
+                kept.append(row)
+                if count is not None and len(kept) >= count:
+                    break
+    except TimeoutError:
+        if not limit.expired():
+            raise
     except asyncio.CancelledError:
+        # Kernels and prompts turn Ctrl-C into the cancellation of the statement that runs.
         task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
+        if task is None or not hasattr(sys, "ps1"):
+            raise
+        task.uncancel()
     finally:
         close = getattr(rows, "aclose", None)
         if close is not None:

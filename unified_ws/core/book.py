@@ -228,7 +228,11 @@ class BookSync:
         return self._replay()
 
     def _first(self, update: BookUpdate) -> None:
-        self.book.take(update)
+        try:
+            self.book.take(update)
+        except BadLevel:
+            self.invalidate()  # one side of it may have been taken already
+            raise
         self.valid = True
         self.applied = [update]
 

@@ -15,13 +15,16 @@ from unified_ws.core.book import BadLevel, Book, BookSync, Verdict
 from unified_ws.core.streams import Stream
 from unified_ws.events import BookUpdate
 
+USUAL_DEPTH = 1000
+"""How many levels a side are asked for where the caller names no limit."""
+
 
 class BookStream(Stream):
     """One market's book.
 
     Attributes:
         sync: The book and its rules.
-        depth: The deepest limit that anybody asked for; 0: everything the venue offers.
+        depth: The deepest limit that anybody asked for; None: nobody has asked yet.
         view: The live view that the ccxt face hands out, once somebody looked.
         resyncs: How often the book had to start again, the first time not counted.
         reason: Why it is not valid, in words.
@@ -44,15 +47,12 @@ class BookStream(Stream):
 
     def deepen(self, limit: int | None) -> bool:
         """Note the depth that a caller wants; True if the first state must be deeper."""
-        wanted = limit or 0
-        if self.depth is None:
-            self.depth = wanted
+        wanted = limit or USUAL_DEPTH
+        if self.depth is not None and wanted <= self.depth:
             return False
-        if self.depth == 0 or (wanted and wanted <= self.depth):
-            return False
-        self.depth = wanted
+        first, self.depth = self.depth is None, wanted
         known = self.sync.book.depth
-        return self.valid and known is not None and (wanted == 0 or wanted > known)
+        return not first and self.valid and known is not None and wanted > known
 
     def current(self) -> Book | None:
         """Return the book if it may be handed out: valid, and not crossed."""

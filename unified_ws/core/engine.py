@@ -31,18 +31,25 @@ from unified_ws.adapter import (
 from unified_ws.core import machine as m
 from unified_ws.core.actions import Action, DialLink, HangUp, Notice, Ping, Send
 from unified_ws.core.books import BookStream
-from unified_ws.core.ledger import Ledger
+from unified_ws.core.ledger import Gap, Ledger
 from unified_ws.core.link import PLAN_S, Link, TopicEntry
 from unified_ws.core.quarantine import Quarantine, decode
 from unified_ws.core.recovery import Recovery
 from unified_ws.core.streams import CandleStream, RowStream, Stream
 from unified_ws.core.topics import Outcome
 from unified_ws.core.trades import TradeStream
-from unified_ws.errors import DecodeError, DialFailed, Disconnected, SubscribeRejected
-from unified_ws.events import BookUpdate, Markets, Row
+from unified_ws.errors import (
+    DecodeError,
+    DialFailed,
+    Disconnected,
+    SubscribeRejected,
+    VenueError,
+)
+from unified_ws.events import BookUpdate, Markets, Row, Trade
 from unified_ws.facts import Heartbeat, Kind, Venue
 
 ROTATION_S = 30.0
+LINGER_S = 1.0
 _STREAMS: dict[Kind, type[Stream]] = {
     Kind.TRADES: TradeStream, Kind.BOOK: BookStream, Kind.TICKER: RowStream,
     Kind.BIDS_ASKS: RowStream, Kind.OHLCV: CandleStream,
@@ -126,8 +133,10 @@ class Engine:
             stream.fatal = None
             for route in stream.routes:
                 entry = self.topics.get(route.topic)
-                if entry is None:
-                    entry = self.topics[route.topic] = TopicEntry(route)
+                if entry is not None:
+                    entry.streams.append(stream)  # it has its place already
+                    continue
+                entry = self.topics[route.topic] = TopicEntry(route)
                 entry.streams.append(stream)
                 self._place(entry, now)
             self._refresh(stream, now)
@@ -167,6 +176,17 @@ class Engine:
         frame = bytes(raw) if isinstance(raw, (bytes, memoryview)) else frame or repr(row).encode()
         self._set_aside(link, frame, f"{stream.symbol} {stream.kind}: {reason}")
 
+    def renumbered(self, stream: Stream, last: Trade, row: Trade) -> None:
+        """Record that nobody can say what was missed: the venue counts its trades anew."""
+        gap = self.ledger.add(
+            Gap(
+                symbol=stream.symbol, kind=stream.kind.value, cause="the venue counts anew",
+                after_id=last.id, before_id=row.id, from_ms=last.timestamp_ms,
+                to_ms=row.timestamp_ms,
+            )
+        )  # fmt: skip
+        self.notice("gap", stream=stream, reason=gap.cause, data=gap)
+
     def first_data(self, stream: Stream) -> None:
         """Note that a stream delivers for the first time."""
         self.notice("first_data", stream=stream)
@@ -194,6 +214,10 @@ class Engine:
         link.error = None
         link.topics.carry(carries)
         self._perform(link, link.machine.opened(now, heartbeat), now)
+        for topic in carries:
+            entry = self.topics.get(topic)
+            for stream in entry.streams if entry is not None else ():
+                self._refresh(stream, now)
 
     def lost(
         self, link: Link, now: float, reason: str, *, code: int | None = None,
@@ -225,7 +249,8 @@ class Engine:
             inbound = decode(self.adapter, frame, link.endpoint_name, link.markets)
         except DecodeError as exc:
             self._set_aside(link, frame, exc.reason)
-            self._suspect(link)
+            self._suspect(link, now)
+            self._current = None
             return
         try:
             for item in inbound:
@@ -236,7 +261,8 @@ class Engine:
         except Exception as exc:
             # Not the venue's fault, but no reason to stop either: one frame is lost, and said so.
             self._set_aside(link, frame, f"handling it failed: {exc!r}")
-            self._suspect(link)
+            self._suspect(link, now)
+        self._current = None
 
     def _dispatch(self, link: Link, batch: Batch, now: float, wall_ns: int) -> None:
         entry = self.topics.get(batch.topic)
@@ -336,6 +362,8 @@ class Engine:
 
     def _dropped(self, link: Link, topic: str, now: float) -> None:
         link.topics.drop(topic)
+        if topic in link.unheard:
+            self._heard(link, topic, now)
         if not any(name in self.topics for name in link.topics.wanted()) and link.replaces is None:
             self._perform(link, link.machine.stop(now, "nothing is subscribed on it"), now)
         else:
@@ -349,9 +377,9 @@ class Engine:
 
     def _flush(self, link: Link, now: float) -> None:
         link.plan_at = inf
-        if link.machine.state is not m.State.LIVE:
-            return
-        for op, names in link.topics.plan():
+        # Planned anew for every request: a refusal on the way may have ended streams or the link.
+        while link.machine.state is m.State.LIVE and (plan := link.topics.plan()):
+            op, names = plan[0]
             wait = link.budget.wait_s(now)
             if wait > 0.0:
                 link.plan_at = now + wait
@@ -382,7 +410,7 @@ class Engine:
             case Refused():
                 self._answered(link, link.topics.answered(item.about, item.error), now)
                 if item.retry_after_s:
-                    link.plan_at = now + item.retry_after_s
+                    link.budget.block(now + item.retry_after_s)
             case Held():
                 self._answered(link, link.topics.answered(item.about, None), now)
             case Ready():
@@ -394,13 +422,13 @@ class Engine:
                 self.notice("closing", link=link, reason=item.reason)
                 self._perform(link, link.machine.rotate(now, item.reason), now)
             case Ended():
-                link.topics.drop(item.topic)
+                link.topics.ended(item.topic)
                 entry = self.topics.get(item.topic)
-                if entry is not None:
+                if entry is not None and entry.owner == link.number:
+                    entry.settled = False
                     for stream in list(entry.streams):
                         self._down(stream, now, item.error or "the venue ended it")
-                    link.topics.want(item.topic, entry.route.group)
-                    self._plan(link, now)
+                self._plan(link, now)
             case Pong():
                 link.pongs += 1
 
@@ -431,6 +459,8 @@ class Engine:
             self.end(stream, SubscribeRejected(f"{text} ({name}): {error}", error), now)
 
     def _first_delivery(self, link: Link, entry: TopicEntry, now: float) -> None:
+        if link.machine.state is not m.State.LIVE:
+            return  # the last words of a socket that has been given up
         link.topics.delivered(entry.route.topic)
         if entry.heir is None:
             entry.settled = True
@@ -469,11 +499,12 @@ class Engine:
         if self.raise_on_disconnect and stream.delivered:
             stream.fail(Disconnected(f"{self.venue.id}: {reason}"))
 
-    def _suspect(self, link: Link) -> None:
+    def _suspect(self, link: Link, now: float) -> None:
         """Distrust what a lost frame may have belonged to and cannot be proven whole."""
         for stream in self._streams_of(link):
             if isinstance(stream, BookStream) and stream.valid and stream.sync.book.nonce is None:
                 stream.distrust("a frame of its connection could not be read")
+                self.recovery.look_at(stream, now)
 
     def _set_aside(self, link: Link | None, frame: bytes, reason: str) -> None:
         number = link.number if link else 0
@@ -516,15 +547,35 @@ class Engine:
             self.notice("closed" if wanted else "disconnected", link=link, reason=report.reason)
             self._left(link, report.reason, now)
             if report.state is m.State.CLOSED:
-                self.links.pop(link.number, None)
+                self._gone(link, report.reason, now)
+
+    def _gone(self, link: Link, reason: str, now: float) -> None:
+        """Settle what a connection leaves behind that will not be dialed again."""
+        self.links.pop(link.number, None)
+        for entry in self.topics.values():
+            if entry.heir == link.number:
+                entry.heir = None
+        old = self.links.get(link.replaces or 0)
+        if old is not None:
+            old.retiring = False
+        if not self.closed:
+            # Only a refusal that is final closes a connection that carries something.
+            for stream in self._streams_of(link):
+                text = f"{self.venue.id}: {reason}"
+                self.end(stream, link.error or VenueError(text, reason), now)
 
     def _left(self, link: Link, reason: str, now: float) -> None:
         """Settle what a lost connection carried."""
         link.topics.reset()
         link.plan_at = inf
+        link.unheard.clear()
+        link.rotate_again = ""
+        if link.replaces is not None:
+            link.take_over_at = now + ROTATION_S
         for entry in list(self.topics.values()):
             if entry.heir == link.number:
                 entry.settled = False
+                link.unheard.add(entry.route.topic)
             if entry.owner != link.number:
                 continue
             entry.settled = False
@@ -535,15 +586,20 @@ class Engine:
                     continue  # the replacement was already listening: nothing is lost
             for stream in list(entry.streams):
                 self._down(stream, now, reason)
-        link.unheard = set(link.topics.wanted())
-        for other in self.links.values():
+        for other in list(self.links.values()):
             if other.replaces == link.number:
+                # What it carried is the other's now; nobody needs it back.
                 other.replaces = None
+                self._perform(link, link.machine.stop(now, "replaced"), now)
+                self._rotate_again(other, now)
 
     # --- rotation ---------------------------------------------------------------------------
 
     def _rotate(self, link: Link, now: float, reason: str) -> None:
         if any(other.replaces == link.number for other in self.links.values()):
+            return
+        if link.replaces is not None:
+            link.rotate_again = reason  # first things first
             return
         self.notice("rotating", link=link, reason=reason)
         heir = self._new_link(link.endpoint_name)
@@ -561,7 +617,9 @@ class Engine:
     def _heard(self, heir: Link, topic: str, now: float) -> None:
         heir.unheard.discard(topic)
         if not heir.unheard and heir.replaces is not None:
-            self._take_over(heir, now)
+            # What the old one has on its way comes first: it need not be fetched by REST.
+            heir.take_over_at = min(heir.take_over_at, now + LINGER_S)
+            self.touched = True
 
     def _overdue(self, heir: Link, now: float) -> None:
         """Take over although some topics are silent: they may just be quiet markets."""
@@ -580,3 +638,10 @@ class Engine:
         if old is not None:
             self.notice("rotated", link=heir, reason=f"replaces connection {old.number}")
             self._perform(old, old.machine.stop(now, "replaced"), now)
+        self._rotate_again(heir, now)
+
+    def _rotate_again(self, heir: Link, now: float) -> None:
+        """Replace a connection that was told to go while it was taking over itself."""
+        reason, heir.rotate_again = heir.rotate_again, ""
+        if reason and not self.closed and heir.machine.state is m.State.LIVE:
+            self._rotate(heir, now, reason)

@@ -38,7 +38,8 @@ class Link:
     """One supervised connection: its machine, its topics, its budget and its counters.
 
     replaces: the connection it takes over from, until it has heard every topic in `unheard`;
-    retiring: it is being replaced itself.
+    retiring: it is being replaced itself; rotate_again: why it must be replaced as well, as soon
+    as it has taken over.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Link:
         self.plan_at = inf
         self.replaces: int | None = None
         self.retiring = False
+        self.rotate_again = ""
         self.unheard: set[str] = set()
         self.take_over_at = inf
         self.error: DialFailed | None = None

@@ -120,6 +120,7 @@ class Connection:
         self._jitter = jitter
         self._closes = closes or {}
         self._timers: dict[str, float] = {}
+        self._asked_at = -math.inf
 
     def deadline(self) -> float:
         """Return when `tick` is due; infinity if never."""
@@ -201,15 +202,17 @@ class Connection:
         return [Rotate(reason)] if self.state is State.LIVE else []
 
     def forgive(self, late_s: float) -> None:
-        """Move the deadlines of silence: we were late ourselves, frames may lie unread."""
-        for name in ("silence", "pong", "idle"):
+        """Move the deadlines of silence: we were late ourselves, answers may lie unread."""
+        for name in ("silence", "pong", "idle", "dial", "ready"):
             if name in self._timers:
                 self._timers[name] += late_s
 
     def tick(self, now: float) -> list[Action]:
         """Perform what is due."""
         actions: list[Action] = []
-        for name in [name for name, at in self._timers.items() if at <= now]:
+        # In the order in which they fell due: a late tick must not change what happened.
+        due = sorted((at, name) for name, at in self._timers.items() if at <= now)
+        for _, name in due:
             if self._timers.pop(name, None) is not None:
                 actions += self._fire(name, now)
         return actions
@@ -226,7 +229,7 @@ class Connection:
                 return self.rotate(now, "its lifetime ends soon")
             case "ping":
                 self._timers["ping"] = now + beat.every_s
-                self._timers.setdefault("pong", now + beat.timeout_s)
+                self._ask(now)
                 return [SendPing(protocol=beat.by == "protocol")]
             case "idle":
                 return self._idle(now)
@@ -235,7 +238,7 @@ class Connection:
                 return []
             case "silence":
                 why = f"nothing received for {now - self.received_at:.0f} s"
-            case "pong" if self.received_at > now - beat.timeout_s:
+            case "pong" if self.received_at > self._asked_at:
                 return []  # something came since we asked: the wire is alive
             case "pong":
                 why = f"no answer to a ping within {beat.timeout_s:g} s"
@@ -251,8 +254,14 @@ class Connection:
             self._timers["idle"] = due
             return []
         self._timers["idle"] = now + self.heartbeat.idle_ping_s
-        self._timers.setdefault("pong", now + self.heartbeat.timeout_s)
+        self._ask(now)
         return [SendPing(protocol=True)]
+
+    def _ask(self, now: float) -> None:
+        # A question that is still open keeps its own deadline; an answered one is replaced.
+        if "pong" not in self._timers or self.received_at > self._asked_at:
+            self._timers["pong"] = now + self.heartbeat.timeout_s
+            self._asked_at = now
 
     def _dial(self, now: float) -> list[Action]:
         self._timers = {"dial": now + DIAL_S}

@@ -69,12 +69,14 @@ class Recovery:
         if isinstance(stream, BookStream):
             if stream.snapshot is not None and not stream.valid:
                 self._ask_at(stream, now + (0.0 if stream.sync.waiting_deltas else QUIET_BOOK_S))
-        elif isinstance(stream, TradeStream) and stream.catching_up:
+        elif isinstance(stream, TradeStream) and (stream.catching_up or stream.held):
             self._ask_at(stream, now)
 
     def look_at(self, stream: Stream, now: float) -> None:
         """See what a stream needs that has asked for care."""
         stream.needs_care = False
+        if not stream.healthy:
+            return  # `restored` looks again: until then an answer could be out of date
         if isinstance(stream, BookStream):
             self._ask_at(stream, now)
         elif isinstance(stream, TradeStream):
@@ -120,6 +122,7 @@ class Recovery:
 
     def _ask_book(self, stream: BookStream, case: Case) -> None:
         if stream.valid or stream.snapshot is None:
+            case.tries, case.error = 0, ""
             return
         case.asked = True
         rest = stream.snapshot.rest(stream.depth or 0)
@@ -131,25 +134,29 @@ class Recovery:
         self, stream: BookStream, case: Case, fetch: Fetch, body: Any, error: str | None,
         now: float, wall_ns: int,
     ) -> None:  # fmt: skip
-        if error is None and stream.sub.market is not None:
+        snapshot, market = stream.snapshot, stream.sub.market
+        if error is None and snapshot is not None and market is not None:
+            depth = int(fetch.rest.params[snapshot.depth_param])
+            if depth < int(snapshot.rest(stream.depth or 0).params[snapshot.depth_param]):
+                self._ask_at(stream, now)  # somebody has come to want a deeper book meanwhile
+                return
             try:
-                update = self._engine.adapter.snapshot(body, stream.sub.market)
-                update.received_ns = wall_ns
-                update.depth = int(fetch.rest.params.get(stream.snapshot.depth_param, 0)) if (
-                    stream.snapshot
-                ) else None
+                update = self._engine.adapter.snapshot(body, market)
             except Exception as exc:
                 error = f"its answer could not be read: {exc!r}"
             else:
                 # A side shorter than asked for is the whole side.
+                update.received_ns, update.depth = wall_ns, depth
                 verdict = stream.feed(update, now)
-                if verdict is not Verdict.TOO_OLD and verdict is not Verdict.GAP:
+                stream.needs_care = False
+                if verdict is Verdict.APPLIED or verdict is Verdict.STALE:
                     if verdict is Verdict.APPLIED and stream.resyncs:
                         self._engine.notice("resync", stream=stream, reason=stream.reason)
-                    stream.needs_care = False
                     case.tries, case.error = 0, ""
                     return
                 error = "the answer was older than the first update on the stream"
+                if verdict is not Verdict.TOO_OLD:
+                    error = f"the answer could not be used: {stream.reason}"
         self._again(stream, case, error or "", now)
 
     # --- trades -----------------------------------------------------------------------------
@@ -157,15 +164,15 @@ class Recovery:
     def _ask_trades(self, stream: TradeStream, case: Case, now: float) -> None:
         hole = stream.hole()
         if hole is None and not stream.catching_up:
+            case.tries, case.error = 0, ""  # the rows came over the stream after all
             return
         history = stream.history
         if history is None or case.tries >= HISTORY_TRIES:
             self._give_up(stream, case, case.error or "the venue has no history to ask", now)
             return
-        missing = hole[1] - hole[0] + 1 if hole else 0
-        rest = history.recent
-        if missing > history.page and history.after is not None:
-            after = history.after
+        rest, after = history.recent, history.after
+        if after is not None and stream.contiguous:
+            # Exact where the newest page may not reach back far enough.
             rest = type(after)(
                 after.method, {**after.params, history.from_param: stream.last_number + 1},
                 after.weight,
@@ -190,18 +197,44 @@ class Recovery:
         fresh = [row for row in rows if self._belongs(row, stream)]
         for row in fresh:
             row.recovered = True
-        last = stream.last
+        last, number = stream.last, stream.last_number
         stream.merge(fresh, now, wall_ns)
-        self._note(stream, last, fresh, stream.delivered - before, hole)
+        filled = stream.delivered - before
+        if stream.contiguous:
+            end = stream.last_number if hole is None else min(stream.last_number, hole[1])
+            filled = end - number
+        self._note(stream, last, fresh, filled, hole)
         left = stream.hole()
         if left is None:
+            if last is not None and self._unproven(stream, last, rows):
+                self._unknown_gap(stream, last, rows[0], "REST may not reach back so far")
             stream.caught_up(now, wall_ns)
             case.tries, case.error = 0, ""
-        elif left != hole or case.tries < 2:
-            # Some came, or REST lags behind the stream: ask again shortly.
+        elif self._out_of_reach(stream, left, rows):
+            self._give_up(stream, case, "REST no longer holds the rest", now)
+        elif left != hole:
+            case.tries, case.error = 0, ""  # some came: the next page at once
+            self._ask_at(stream, now)
+        elif case.tries < 2:
+            # REST may lag behind the stream: ask again shortly.
             self._again(stream, case, "REST did not answer every missing trade", now)
         else:
             self._give_up(stream, case, "REST no longer holds the rest", now)
+
+    def _unproven(self, stream: TradeStream, last: Trade, rows: Sequence[Trade]) -> bool:
+        """Say whether a full page without countable ids fails to touch what we had."""
+        if stream.contiguous or stream.history is None:
+            return False
+        return len(rows) >= stream.history.page and all(row.id != last.id for row in rows)
+
+    def _out_of_reach(
+        self, stream: TradeStream, left: tuple[int, int], rows: Sequence[Trade]
+    ) -> bool:
+        """Say whether the newest page is full and yet does not reach back to the hole."""
+        history = stream.history
+        if history is None or history.after is not None or len(rows) < history.page:
+            return False
+        return min(row.number for row in rows) > left[1]
 
     def _belongs(self, row: Trade, stream: TradeStream) -> bool:
         if stream.contiguous:
@@ -209,13 +242,10 @@ class Recovery:
         return stream.last is None or row.timestamp_ms >= stream.last.timestamp_ms
 
     def _note(
-        self, stream: TradeStream, last: Trade | None, fresh: Sequence[Trade], delivered: int,
+        self, stream: TradeStream, last: Trade | None, fresh: Sequence[Trade], filled: int,
         hole: tuple[int, int] | None,
     ) -> None:  # fmt: skip
-        filled = sum(row.number <= stream.last_number for row in fresh) if (
-            stream.contiguous
-        ) else delivered
-        if not filled:
+        if not filled or not fresh:
             return
         gap = self._engine.ledger.add(
             Gap(
@@ -229,27 +259,38 @@ class Recovery:
         self._engine.notice("recovered", stream=stream, reason=gap.cause, data=gap)
 
     def _give_up(self, stream: TradeStream, case: Case, note: str, now: float) -> None:
-        catching_up = stream.catching_up
+        catching_up, last = stream.catching_up, stream.last
         gap = stream.give_up(now, note)
-        stream.caught_up(now, self._engine.wall_ns)
         case.tries, case.error = 0, ""
-        if gap is None and catching_up and not stream.contiguous and stream.last is not None:
-            # Without countable ids nobody can say whether anything was missed: say so.
-            gap = Gap(
-                symbol=stream.symbol, kind=stream.kind.value, cause=stream.down_reason,
-                after_id=stream.last.id, from_ms=stream.last.timestamp_ms, note=note,
-            )  # fmt: skip
         if gap is not None:
             self._engine.ledger.add(gap)
             self._engine.notice("gap", stream=stream, reason=gap.cause, data=gap)
+        elif catching_up and not stream.contiguous and last is not None:
+            # Without countable ids nobody can say whether anything was missed: say so.
+            self._unknown_gap(stream, last, stream.first_parked, note)
+        stream.caught_up(now, self._engine.wall_ns)
         if stream.held:
             self._ask_at(stream, now)
+
+    def _unknown_gap(
+        self, stream: TradeStream, last: Trade, following: Trade | None, note: str
+    ) -> None:
+        gap = self._engine.ledger.add(
+            Gap(
+                symbol=stream.symbol, kind=stream.kind.value, cause=stream.down_reason,
+                after_id=last.id, before_id=following.id if following else None,
+                from_ms=last.timestamp_ms, to_ms=following.timestamp_ms if following else None,
+                note=note,
+            )
+        )  # fmt: skip
+        self._engine.notice("gap", stream=stream, reason=gap.cause, data=gap)
 
     # --- both -------------------------------------------------------------------------------
 
     def _ask_at(self, stream: Stream, at: float) -> None:
         case = self._cases.setdefault(stream, Case())
-        if not case.asked:
+        # A stream that asks for care with every frame must not shorten a wait after a failure.
+        if not case.asked and (not case.tries or case.at == inf):
             case.at = min(case.at, at)
             self._engine.touched = True
 

@@ -38,6 +38,9 @@ class Host(Protocol):
     def bad_row(self, stream: Stream, row: Row | BookUpdate, reason: str) -> None:
         """Set a row aside that no market can have."""
 
+    def renumbered(self, stream: Stream, last: Trade, row: Trade) -> None:
+        """Note that the venue began to count its trades anew."""
+
     def first_data(self, stream: Stream) -> None:
         """Note that the stream delivers."""
 
@@ -117,20 +120,28 @@ class RowStream(Stream):
     are taken from one of them only (the engine sees to it), numbered ones from the first.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seen: dict[str, Any] = {}
+
+    def lost(self, reason: str) -> None:
+        """Compare with nothing from before a loss: a venue may have begun to count anew."""
+        self._seen.clear()
+
     def accept(self, events: Sequence[Any], now: float, wall_ns: int) -> None:
         """Take rows that are not older than what we have."""
         rows = []
-        latest = self.latest
+        latest, seen = self.latest, self._seen
         for row in events:
             if not _plausible(row):
                 self.host.bad_row(self, row, "a price or amount that no market can have")
                 continue
-            old = latest.get(row.symbol)
+            old = seen.get(row.symbol)
             if old is not None and _older(row, old):
                 self.duplicates += 1
                 continue
             row.received_ns = wall_ns
-            latest[row.symbol] = row
+            latest[row.symbol] = seen[row.symbol] = row
             rows.append(row)
         if rows:
             self._push(rows, now)
@@ -152,8 +163,8 @@ class CandleStream(Stream):
                 self.host.bad_row(self, row, "a price or amount that no market can have")
                 continue
             old = self.by_open.get(row.open_ms)
-            if old is not None and old.closed and not row.closed:
-                self.duplicates += 1  # a slower leg repeats what is already final
+            if old is not None and _repeats(row, old):
+                self.duplicates += 1
                 continue
             row.received_ns = wall_ns
             self.by_open[row.open_ms] = row
@@ -180,6 +191,13 @@ def _plausible(row: Row) -> bool:
     return all(value is None or 0.0 <= value < inf for value in values)
 
 
+def _repeats(row: Candle, old: Candle) -> bool:
+    """Say whether a second connection repeats a version of a candle that we have."""
+    if row.timestamp_ms is not None and old.timestamp_ms is not None:
+        return row.timestamp_ms <= old.timestamp_ms
+    return bool(old.closed and not row.closed)
+
+
 def _older(row: Ticker | BidAsk, old: Ticker | BidAsk) -> bool:
     """Say whether `row` repeats or precedes `old`, as a second connection makes them do."""
     if isinstance(row, BidAsk) and isinstance(old, BidAsk):
@@ -187,6 +205,8 @@ def _older(row: Ticker | BidAsk, old: Ticker | BidAsk) -> bool:
             return row.number <= old.number
     if row.timestamp_ms is None or old.timestamp_ms is None:
         return False
+    if row.timestamp_ms == old.timestamp_ms and isinstance(row, Ticker) and isinstance(old, Ticker):
+        return (row.last, row.base_volume, row.bid) == (old.last, old.base_volume, old.bid)
     return row.timestamp_ms < old.timestamp_ms
 
 

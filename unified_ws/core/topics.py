@@ -1,9 +1,9 @@
 """The topics of one connection: what is wanted, what was asked for, what is confirmed.
 
 The rule: users change the wanted set, `plan` turns the difference to what the venue was told
-into as few requests as its limits allow, and answers count only for the generation of the
-topic that they were asked about. So the ack of an old unsubscribe never kills a newer
-subscription of the same topic.
+into as few requests as its limits allow, and an answer counts only if nothing newer was asked
+about the topic since (`generation`). So the ack of an old unsubscribe never kills a newer
+subscription of the same topic, and a wish that changes and changes back loses no answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Topic:
     """One topic on one connection.
 
     told: the last request about it (None: the venue knows nothing of it). generation counts
-    the changes of `wanted`; alone: it was in a refused batch and must be asked for by itself.
+    the requests about it; confirmed: the last one was a subscription and the venue agreed;
+    alone: it was in a refused batch and must be asked for by itself.
     """
 
     name: str
@@ -90,8 +91,7 @@ class Topics:
         elif topic.wanted:
             return
         else:
-            topic.wanted, topic.tries, topic.delivered = True, 0, False
-            topic.generation += 1
+            topic.wanted, topic.tries = True, 0
         self._dirty[name] = None
 
     def drop(self, name: str) -> None:
@@ -99,13 +99,25 @@ class Topics:
         topic = self.by_name.get(name)
         if topic is None or not topic.wanted:
             return
-        topic.wanted, topic.confirmed = False, False
-        topic.generation += 1
+        topic.wanted = False
         if topic.told is None:
             del self.by_name[name]
             self._dirty.pop(name, None)
         else:
             self._dirty[name] = None
+
+    def ended(self, name: str) -> None:
+        """Note that the venue dropped a topic by itself; a wanted one is asked for again."""
+        topic = self.by_name.get(name)
+        if topic is None:
+            return
+        topic.told, topic.confirmed, topic.delivered, topic.tries = None, False, False, 0
+        topic.generation += 1
+        if topic.wanted:
+            self._dirty[name] = None
+        else:
+            del self.by_name[name]
+            self._dirty.pop(name, None)
 
     def reset(self) -> None:
         """Forget what the venue was told: the connection is gone, the wishes stay."""
@@ -158,6 +170,9 @@ class Topics:
             topic = self.by_name[name]
             topic.told = op
             topic.tries += 1
+            topic.generation += 1
+            if op == "unsubscribe":
+                topic.confirmed = topic.delivered = False
             self._dirty.pop(name, None)
             asked.append((topic, topic.generation))
         self._asked[call_id] = Asked(op, now, tuple(asked))
@@ -171,19 +186,22 @@ class Topics:
         return True
 
     def answered(self, about: str, error: str | None) -> Outcome:
-        """Settle the request `about` (or the oldest one, where the venue names none)."""
+        """Settle the request `about`, or the one topic it names, or the oldest request.
+
+        An answer that names nothing is taken for the oldest request if it is an error, or if
+        only one request can be under way.
+        """
         outcome = Outcome()
-        if about not in self._asked:
-            if about in self.by_name:
-                about = next((k for k, a in self._asked.items() if _names(a) == [about]), about)
-            elif error is not None and not about and self._asked:
-                about = next(iter(self._asked))
         asked = self._asked.pop(about, None)
+        if asked is None and about:
+            asked = self._single_out(about)
+        elif asked is None and self._asked and (error is not None or self._one_at_a_time):
+            asked = self._asked.pop(next(iter(self._asked)))
         if asked is None:
             return outcome
         for topic, generation in asked.topics:
             if topic.generation != generation:
-                continue  # an answer about a wish that has changed since
+                continue  # something newer has been asked about it since
             if error is None:
                 self._settle(topic, asked.op, outcome)
             else:
@@ -200,7 +218,7 @@ class Topics:
             for topic, generation in asked.topics:
                 if topic.generation != generation:
                     continue
-                if asked.op == "unsubscribe" or topic.delivered:
+                if asked.op == "unsubscribe" or not topic.wanted or topic.delivered:
                     self._settle(topic, asked.op, outcome)
                 elif topic.tries >= TRIES:
                     outcome.refused.append((topic.name, f"no answer to {TRIES} requests"))
@@ -214,16 +232,37 @@ class Topics:
         """Return when the oldest request is overdue."""
         return min((asked.at + ACK_S for asked in self._asked.values()), default=float("inf"))
 
+    def _single_out(self, name: str) -> Asked | None:
+        """Take one topic out of the oldest request that holds it: this venue answers by topic."""
+        for call_id, asked in self._asked.items():
+            mine = tuple(pair for pair in asked.topics if pair[0].name == name)
+            if mine:
+                asked.topics = tuple(pair for pair in asked.topics if pair[0].name != name)
+                if not asked.topics:
+                    del self._asked[call_id]
+                return Asked(asked.op, asked.at, mine)
+        return None
+
     def _settle(self, topic: Topic, op: Op, outcome: Outcome) -> None:
-        if op == "subscribe":
-            topic.confirmed, topic.alone = True, False
+        if op == "unsubscribe":
+            self._gone(topic)
+            return
+        topic.confirmed, topic.alone = True, False
+        if topic.wanted:
             outcome.confirmed.append(topic.name)
-        else:
-            self.by_name.pop(topic.name, None)
+
+    def _gone(self, topic: Topic) -> None:
+        """The venue has let go of a topic; somebody may have come to want it meanwhile."""
+        topic.told, topic.confirmed = None, False
+        if topic.wanted:
+            self._dirty[topic.name] = None
+        elif self.by_name.get(topic.name) is topic:
+            del self.by_name[topic.name]
+            self._dirty.pop(topic.name, None)
 
     def _refuse(self, topic: Topic, asked: Asked, error: str, outcome: Outcome) -> None:
-        if asked.op == "unsubscribe":
-            self.by_name.pop(topic.name, None)
+        if asked.op == "unsubscribe" or not topic.wanted:
+            self._gone(topic)
         elif len(asked.topics) == 1:
             topic.told = None
             outcome.refused.append((topic.name, error))
@@ -232,7 +271,3 @@ class Topics:
             topic.told, topic.alone = None, True
             self._dirty[topic.name] = None
             outcome.retry = True
-
-
-def _names(asked: Asked) -> list[str]:
-    return [topic.name for topic, _ in asked.topics]

@@ -19,6 +19,8 @@ from unified_ws.events import Trade
 
 HELD_ROWS = 50_000
 KNOWN_IDS = 5_000
+RENUMBERED_MS = 10_000
+"""A lower id of a trade that is this much newer than the last one is no repeat."""
 
 
 class TradeStream(Stream):
@@ -35,7 +37,7 @@ class TradeStream(Stream):
         self.contiguous = self.routes[0].contiguous_ids
         self.history = self.routes[0].history
         self.last: Trade | None = None
-        self.last_number = -1
+        self.last_number = -2  # no id follows it: the first row takes the long way
         self.held: dict[int, Trade] = {}
         self.hole_since: float | None = None
         self.catching_up = False
@@ -89,6 +91,11 @@ class TradeStream(Stream):
             self.last_number = max(self.last_number, self.last.number)
             self._push(out, now)
 
+    @property
+    def first_parked(self) -> Trade | None:
+        """Return the oldest row that waits for what was missed before it."""
+        return self._parked[0] if self._parked else None
+
     def caught_up(self, now: float, wall_ns: int) -> None:
         """Note that REST has answered for the time of the loss."""
         self.catching_up = False
@@ -124,9 +131,14 @@ class TradeStream(Stream):
         if self.last_number < 0:
             self.last_number = number - 1
         if number <= self.last_number:
-            self.duplicates += 1
-            return
-        if number > self.last_number + 1:
+            last = out[-1] if out else self.last
+            if last is None or row.timestamp_ms <= last.timestamp_ms + RENUMBERED_MS:
+                self.duplicates += 1
+                return
+            # A repeat is never that much newer: the venue counts anew (testnets are reset).
+            self.host.renumbered(self, last, row)
+            self.held.clear()
+        elif number > self.last_number + 1:
             self._hold(row, now)
             return
         out.append(row)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+import weakref
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any, Protocol
@@ -72,6 +73,44 @@ class Surroundings(Protocol):
         """Show a frame to those who asked to see it all."""
 
 
+class _Nobody:
+    """What is left around a client when the exchange object is gone: it is about to be closed."""
+
+    timeout_s = 0.0
+    raise_after_s = 0.0
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+
+    def socket_url(self, endpoint_name: str) -> str:
+        """Refuse to dial."""
+        text = f"{self.id}: {endpoint_name} is not dialed, nobody holds the exchange object"
+        raise DialFailed(text, hop="socket", final=True)
+
+    def redirected(self, url: str) -> str:
+        """Leave `url` alone."""
+        return url
+
+    def proxy(self) -> tuple[str | None, str | None]:
+        """Know of no proxy."""
+        return None, None
+
+    def headers(self) -> dict[str, str]:
+        """Know of no headers."""
+        return {}
+
+    async def rest_call(self, rest: Rest) -> Any:
+        """Refuse to call."""
+        text = f"{self.id}: {rest.method} is not called, nobody holds the exchange object"
+        raise DialFailed(text, hop="socket", final=True)
+
+    def on_notice(self, notice: Notice) -> None:
+        """Tell nobody."""
+
+    def on_frame(self, link: int, direction: str, frame: bytes) -> None:
+        """Show it to nobody."""
+
+
 class _Open:
     """An open socket: its writer's queue and the task that runs it."""
 
@@ -85,7 +124,7 @@ class _Open:
 
 
 class Client:
-    """One engine in one event loop."""
+    """One engine in one event loop; it knows the exchange object only weakly (`dropped.py`)."""
 
     def __init__(
         self, engine: Engine, around: Surroundings, sessions: Sessions, *, budget_key: str,
@@ -96,7 +135,10 @@ class Client:
         self.tap = tap
         self.loop_lag_ms = 0.0
         self.loop_lag_max_ms = 0.0
-        self._around = around
+        self.last: AsyncGenerator[None, None] | None = None
+        """What the end of the loop waits for; see `dropped.py`."""
+        self._around_ref = weakref.ref(around)
+        self._nobody = _Nobody(around.id)
         self._sessions = sessions
         self._open: dict[int, _Open] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -116,6 +158,15 @@ class Client:
         )  # fmt: skip
         self._rest = RestQueue(self._rest_call, self.rest_budget, self._fetched, self._spawn)
         self._rearm()
+
+    @property
+    def closed(self) -> bool:
+        """Say whether it has been closed, or is being closed."""
+        return self._closed
+
+    @property
+    def _around(self) -> Surroundings:
+        return self._around_ref() or self._nobody
 
     # --- calls that wait --------------------------------------------------------------------
 
@@ -175,6 +226,14 @@ class Client:
                 await asyncio.wait(late, timeout=CLOSE_S / 4)
         with suppress(Exception):
             await asyncio.wait_for(self._sessions.close(), CLOSE_S / 4)
+
+    def drop(self) -> None:
+        """Let go of everything at once: there is no event loop left to await anything in."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._sessions.drop()
 
     # --- actions ----------------------------------------------------------------------------
 
@@ -440,7 +499,8 @@ class Client:
         if state is State.LIVE:
             why = self.engine.recovery.why(stream)
             return why or "the subscription has not been acknowledged", None
-        return f"connection {link.number} is {state.value}", None
+        what = f"connection {link.number} is {state.value}"
+        return (f"{what} again after: {link.error}" if link.error else what), None
 
     # --- REST -------------------------------------------------------------------------------
 

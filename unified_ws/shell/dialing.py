@@ -6,6 +6,7 @@ Works for sockets and for REST, whose errors come through ccxt with aiohttp's as
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import ssl
@@ -126,5 +127,7 @@ def _of_socks(exc: BaseException) -> bool:
 
 def _why(exc: BaseException) -> str:
     inner = getattr(exc, "os_error", None) or getattr(exc, "certificate_error", None) or exc
-    text = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
-    return str(text).split("\n")[0][:160].lower() if isinstance(inner, OSError) else str(text)[:160]
+    number = getattr(inner, "errno", None)
+    if isinstance(inner, OSError) and isinstance(number, int) and not isinstance(inner, ssl.SSLError):
+        return os.strerror(number).lower() if number > 0 else str(inner)
+    return (str(inner) or type(inner).__name__).split("\n")[0][:160]

@@ -61,6 +61,11 @@ class Sessions:
         if session is not None:
             await session.close()
 
+    def drop(self) -> None:
+        """Drop every session: there is no event loop left to close it in."""
+        session, self._session = self._session, None
+        discard(session)
+
     def _connector(self, socks: str | None) -> aiohttp.BaseConnector:
         if socks is None:
             return aiohttp.TCPConnector(ssl=self._ssl, limit=0, happy_eyeballs_delay=0.1)
@@ -84,6 +89,15 @@ async def hang_up(ws: Socket, *, polite: bool, code: int = 1000) -> None:
     with contextlib.suppress(Exception):
         await asyncio.wait_for(ws.close(code=code), CLOSE_S * 2)
     abort(ws)
+
+
+def discard(session: aiohttp.ClientSession | None) -> None:
+    """Drop a session without awaiting anything, and without its own complaints about that."""
+    connector = session.connector if session is not None else None
+    if session is None or connector is None:
+        return
+    session.detach()
+    connector._close(abort_ssl=True)  # `close()` would want to be awaited
 
 
 def abort(ws: Socket) -> None:

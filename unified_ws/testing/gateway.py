@@ -176,7 +176,9 @@ class Gateway:
         self._failures.append(_Failure(re.compile(pattern), answer, times))
 
     def refuse_sockets(self, status: int | None = None, *, times: int = 1) -> None:
-        """Answer the next handshakes with an HTTP status; None means 503."""
+        """Answer the next handshakes with an HTTP status; None means 503, no times: no more."""
+        if times <= 0:
+            self._refusals.clear()
         self._refusals.extend([status or _HANDSHAKE_REFUSED] * times)
 
     def silence(self, topic: str) -> None:
