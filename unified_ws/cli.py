@@ -176,13 +176,20 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_port(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one (the default)")
+    parser.add_argument("--port", type=_port, default=0, help="0 takes a free one (the default)")
 
 
 def _positive_int(text: str) -> int:
     value = int(text)
     if value <= 0:
         raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError("must be 0 to 65535")
     return value
 
 
@@ -247,19 +254,17 @@ def _check(options: argparse.Namespace) -> int:
 def _judged(error: BaseException) -> tuple[int, str] | None:
     """Return the exit status and the sentence of a failure; None for one that is a bug of ours."""
     from unified_ws import errors
+    from unified_ws.cli_source import Usage
     from unified_ws.registry import BadVenue, UnknownVenue
 
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     ccxt = errors.CCXT_ERRORS
     asked_wrongly = (
-        UnknownVenue, BadVenue, ccxt["BadRequest"], ccxt["BadSymbol"], ccxt["NotSupported"],
-        ccxt["ArgumentsRequired"], FileExistsError, FileNotFoundError, NotADirectoryError,
-        LookupError, ValueError,
+        Usage, UnknownVenue, BadVenue, ccxt["BadRequest"], ccxt["NotSupported"],
+        ccxt["ArgumentsRequired"],
     )  # fmt: skip
     sentence = str(error).partition("\n")[0] or type(error).__name__
-    if isinstance(error, KeyError):
-        return None  # a LookupError, but never one that a user has asked for
     if isinstance(error, asked_wrongly) and not isinstance(error, errors.VenueError):
         return USAGE, sentence
     if isinstance(error, (ccxt["BaseError"], OSError)):

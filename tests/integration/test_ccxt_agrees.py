@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import os
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import ccxt.pro
-import msgspec
 import pytest
 import pytest_asyncio
 
 import unified_ws
+from tests.integration.conftest import Make
 from tests.support import recording, redirect, until
 from unified_ws.testing import FakeVenue, MarketModel, Replay
 from unified_ws.testing.market import Spec, spec_of
@@ -29,8 +27,27 @@ BTC, ETH, SHIB = "BTC/USDT", "ETH/USDT", "SHIB/USDT"
 CHEAP = Spec(SHIB, "SHIB", "USDT", 1, 10**8, 9_150)  # 0.0000915: Python writes 9.15e-05
 NOON = 1_795_176_000.0  # 2026-11-20 12:00 UTC: what comes each second comes at known ticks
 
-DIFFERENCES: Mapping[str, Mapping[str, str]] = {}
-"""By case, then by the place in the dict: why ours is another. `*` is any element of a list."""
+Pair: TypeAlias = tuple[unified_ws.Exchange, Any]
+
+_CUT = (
+    "ccxt cuts its book to `limit` at every call and forgets what it cut: when levels are removed "
+    "nothing moves up, and with a small limit prices are missing right behind the best. Ours "
+    "equals the venue's book to the last row (the test compares it with the market's own)"
+)
+_MINI = (
+    "ccxt's option for watch_ticker says `ticker`, its code takes the mini ticker; ours takes "
+    "`ticker`, which carries bid, ask and the venue's own vwap, change and percentage"
+)
+DIFFERENCES: Mapping[str, Mapping[str, str]] = {
+    **{
+        f"book{which}": {"bids": _CUT, "asks": _CUT}
+        for which in ("", ", cheap", " of 5", " of 20", " for symbols", ", recorded")
+    },
+    "ticker by default": dict.fromkeys(
+        ("bid", "bidVolume", "ask", "askVolume", "previousClose", "info", "timestamp"), _MINI
+    ),
+}
+"""By case, then by the field: why ours is another. Whatever is not here must be the same."""
 
 
 class Case(NamedTuple):
@@ -41,12 +58,14 @@ class Case(NamedTuple):
         items: The comparable things of one answer, by what tells them apart.
         topics: What the venue sees of it.
         ticks: How far the market moves.
+        lossy: ccxt keeps only the last of what comes at once, so that its items may be fewer.
     """
 
     call: Callable[[Any], Awaitable[Any]]
     items: Callable[[Any], dict[Any, Any]]
     topics: Sequence[str]
     ticks: int = 30
+    lossy: bool = False
 
 
 # --- how answers are taken apart -----------------------------------------------------------
@@ -104,14 +123,16 @@ CASES: Mapping[str, Case] = {
     "trades for symbols": Case(
         lambda ex: ex.watch_trades_for_symbols([BTC, ETH]), trades, topics("trade", BTC, ETH)
     ),
-    "book": Case(lambda ex: ex.watch_order_book(BTC), book, topics("depth@100ms", BTC)),
-    "book, cheap": Case(lambda ex: ex.watch_order_book(SHIB), book, topics("depth@100ms", SHIB)),
-    "book of 5": Case(lambda ex: ex.watch_order_book(BTC, 5), book, topics("depth@100ms", BTC)),
-    "book of 20": Case(lambda ex: ex.watch_order_book(BTC, 20), book, topics("depth@100ms", BTC)),
+    "book": Case(lambda ex: ex.watch_order_book(BTC), book, topics("depth@100ms", BTC), 50, True),
+    "book, cheap": Case(lambda ex: ex.watch_order_book(SHIB), book, topics("depth@100ms", SHIB), 50, True),
+    "book of 5": Case(lambda ex: ex.watch_order_book(BTC, 5), book, topics("depth@100ms", BTC), 50, True),
+    "book of 20": Case(lambda ex: ex.watch_order_book(BTC, 20), book, topics("depth@100ms", BTC), 50, True),
     "book for symbols": Case(
         lambda ex: ex.watch_order_book_for_symbols([BTC, ETH]),
         book,
         topics("depth@100ms", BTC, ETH),
+        50,
+        lossy=True,
     ),
     "ticker": Case(
         lambda ex: ex.watch_ticker(BTC, {"name": "ticker"}), ticker, topics("ticker", BTC)
@@ -126,19 +147,26 @@ CASES: Mapping[str, Case] = {
         lambda ex: ex.watch_ticker(BTC, {"name": "ticker_1h"}), ticker, topics("ticker_1h", BTC)
     ),
     "tickers": Case(
-        lambda ex: ex.watch_tickers([BTC, ETH, SHIB]), tickers, topics("miniTicker", BTC, ETH, SHIB)
+        lambda ex: ex.watch_tickers([BTC, ETH, SHIB]),
+        tickers,
+        topics("miniTicker", BTC, ETH, SHIB),
+        lossy=True,
     ),
     "full tickers": Case(
         lambda ex: ex.watch_tickers([BTC, ETH], {"name": "ticker"}),
         tickers,
         topics("ticker", BTC, ETH),
+        lossy=True,
     ),
     "all tickers": Case(lambda ex: ex.watch_tickers(), tickers, ["!miniTicker@arr"]),
     "all tickers of an hour": Case(
         lambda ex: ex.watch_tickers(None, {"name": "ticker_1h"}), tickers, ["!ticker_1h@arr"]
     ),
     "bids and asks": Case(
-        lambda ex: ex.watch_bids_asks([BTC, SHIB]), tickers, topics("bookTicker", BTC, SHIB)
+        lambda ex: ex.watch_bids_asks([BTC, SHIB]),
+        tickers,
+        topics("bookTicker", BTC, SHIB),
+        lossy=True,
     ),
     "candles": Case(lambda ex: ex.watch_ohlcv(BTC), candles, topics("kline_1m", BTC), 80),
     "candles of 5 minutes": Case(
@@ -157,29 +185,28 @@ CASES: Mapping[str, Case] = {
 
 
 def differences(ours: Any, theirs: Any, place: str = "") -> Iterator[str]:
-    """Yield the places where two answers differ in keys, type or value."""
-    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+    """Yield the fields in which two answers differ, be it in keys, types or values."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
         for key in [*theirs, *(k for k in ours if k not in theirs)]:
             inner = f"{place}.{key}".lstrip(".")
             if key not in ours or key not in theirs:
-                yield f"{inner} {'only ccxt has it' if key in theirs else 'only we have it'}"
+                yield f"{inner} (only {'ccxt' if key in theirs else 'ours'} has it)"
             else:
                 yield from differences(ours[key], theirs[key], inner)
     elif isinstance(theirs, list) and isinstance(ours, list):
         if len(ours) != len(theirs):
-            yield f"{place} lengths"
+            yield place
         for mine, other in zip(ours, theirs, strict=False):
-            yield from differences(mine, other, f"{place}.*")
+            yield from differences(mine, other, place)
     elif type(ours) is not type(theirs) or ours != theirs:
         yield place
 
 
-def compared(ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) -> Counter[str]:
-    """Count the differences of the things that both have."""
-    found: Counter[str] = Counter()
-    for key in ours.keys() & theirs.keys():
-        found.update(set(differences(ours[key], theirs[key])))
-    return found
+def compared(ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) -> set[str]:
+    """Return the fields in which things that both have differ."""
+    return {
+        field for key in ours.keys() & theirs.keys() for field in differences(ours[key], theirs[key])
+    }
 
 
 class Reader:
@@ -187,21 +214,19 @@ class Reader:
 
     def __init__(self, case: Case, exchange: Any) -> None:
         self.found: dict[Any, Any] = {}
-        self.last: Any = None
         self._task = asyncio.ensure_future(self._read(case, exchange))
 
     async def _read(self, case: Case, exchange: Any) -> None:
         while True:
-            for key, item in case.items(await case.call(exchange)).items():
-                self.last = key
-                self.found[key] = item
+            self.found.update(case.items(await case.call(exchange)))
 
-    async def stop(self) -> None:
-        """End it, or raise what it died of."""
+    async def stop(self) -> dict[Any, Any]:
+        """End it, or raise what it died of; return what it found."""
         if self._task.done():
             self._task.result()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        return self.found
 
 
 class Counted:
@@ -239,40 +264,269 @@ class Counted:
 @pytest_asyncio.fixture
 async def venue() -> AsyncIterator[FakeVenue]:
     """Three markets, one of them cheap, that move when told."""
-    specs = [spec_of(BTC), spec_of(ETH), CHEAP]
-    market = MarketModel(specs, seed=11, clock=lambda: NOON, levels=1200)
+    market = MarketModel([spec_of(BTC), spec_of(ETH), CHEAP], seed=11, clock=lambda: NOON)
     async with FakeVenue("binance", market=market, paused=True) as fake:
         yield fake
 
 
-@pytest_asyncio.fixture
-async def pair(venue: FakeVenue) -> AsyncIterator[tuple[unified_ws.Exchange, Any]]:
-    """Ours and theirs, with the markets loaded."""
-    ours = unified_ws.exchange("binance", {"gateway": venue.gateway})
-    theirs = redirect(ccxt.pro.binance({"enableRateLimit": False}), venue.gateway)
+async def opened(gateway: str) -> Pair:
+    """Return ours and theirs, with the markets loaded."""
+    ours = unified_ws.exchange("binance", {"gateway": gateway})
+    theirs = redirect(ccxt.pro.binance({"enableRateLimit": False}), gateway)
     await asyncio.gather(ours.load_markets(), theirs.load_markets())
+    return ours, theirs
+
+
+@pytest_asyncio.fixture
+async def pair(venue: FakeVenue) -> AsyncIterator[Pair]:
+    """Two clients of the venue."""
+    ours, theirs = await opened(venue.gateway)
     yield ours, theirs
     await ours.close()
     await theirs.close()
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_both_read_the_same(
-    name: str, venue: FakeVenue, pair: tuple[unified_ws.Exchange, Any]
-) -> None:
+async def test_both_read_the_same(name: str, venue: FakeVenue, pair: Pair) -> None:
     """Every dict that both deliver is the same, but for what the table explains."""
     ours, theirs = pair
-    case = CASES[name]
+    case, truth = CASES[name], Truth(venue)
     counted = Counted(venue, ours, theirs)
-    mine, other = Reader(case, ours), Reader(case, theirs)
+    readers = Reader(case, ours), Reader(case, theirs)
     await venue.until(lambda: venue.topics == dict.fromkeys(case.topics, 2))
 
     for _ in range(case.ticks):
         await venue.step()
         await counted.settle()
-    await mine.stop()
-    await other.stop()
+        if case.items is book:
+            truth.note()
+    mine, other = await readers[0].stop(), await readers[1].stop()
 
-    found = compared(mine.found, other.found)
-    print(name, len(mine.found), len(other.found), found)
-    assert set(found) == set(DIFFERENCES.get(name, {}))
+    assert compared(mine, other) == set(DIFFERENCES.get(name, {}))
+    if not case.lossy:
+        assert list(mine) == list(other)
+    assert len(mine.keys() & other.keys()) >= case.ticks // 30 * 3
+    assert truth.wrong(mine) == []
+
+
+class Truth:
+    """Every book that the market had."""
+
+    def __init__(self, venue: FakeVenue) -> None:
+        self._venue = venue
+        self._books: dict[tuple[str, int], dict[str, list[list[float]]]] = {}
+
+    def note(self) -> None:
+        """Remember the books of this moment."""
+        for symbol in self._venue.market.symbols:
+            now = self._venue.market.book(symbol)
+            sides = {"bids": now.bids, "asks": now.asks}
+            self._books[symbol, now.last_id] = {
+                side: [[float(price), float(amount)] for price, amount in rows]
+                for side, rows in sides.items()
+            }
+
+    def wrong(self, found: Mapping[Any, Any]) -> list[Any]:
+        """Return the books whose rows are not the market's best ones."""
+        return [
+            key
+            for key, handed_out in found.items()
+            if key in self._books
+            for side in ("bids", "asks")
+            if handed_out[side] != self._books[key][side][: len(handed_out[side])]
+        ]
+
+
+async def test_the_ticker_by_default(venue: FakeVenue, pair: Pair) -> None:
+    """The one place where another channel is taken than ccxt takes."""
+    ours, theirs = pair
+    calls = [asyncio.ensure_future(ex.watch_ticker(BTC)) for ex in (ours, theirs)]
+    await venue.until(lambda: len(venue.topics) == 2)
+    await venue.step(10)
+    mine, other = await asyncio.gather(*calls)
+
+    assert set(venue.topics) == {"btcusdt@ticker", "btcusdt@miniTicker"}
+    found = {place.partition(".")[0] for place in differences(mine, other)}
+    assert {place.partition(" ")[0] for place in found} == set(DIFFERENCES["ticker by default"])
+    assert (mine["bid"], mine["ask"]) == (
+        venue.market.quote(BTC).bid_e8 / 1e8,
+        venue.market.quote(BTC).ask_e8 / 1e8,
+    )
+    assert other["bid"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "since_the_end_ms", "limit"),
+    [("everything", None, None), ("a limit", None, 7), ("a beginning", 900, None)],
+)
+async def test_the_cache_is_filtered_alike(
+    name: str, since_the_end_ms: int | None, limit: int | None, venue: FakeVenue
+) -> None:
+    """`newUpdates: False`, `tradesLimit`, `since` and `limit`, on trades and candles."""
+    ours, theirs = await opened(venue.gateway)
+    for ex in (ours, theirs):
+        ex.newUpdates, ex.options["tradesLimit"] = False, 40
+    counted = Counted(venue, ours, theirs)
+
+    async def answers(ex: Any) -> tuple[list[Any], list[Any]]:
+        since = since_the_end_ms and venue.market.now_ms - since_the_end_ms
+        return (
+            await ex.watch_trades(BTC, since, limit),
+            [row[:] for row in await ex.watch_ohlcv(BTC, "1m", since, limit)],
+        )
+
+    first = [asyncio.ensure_future(answers(ex)) for ex in (ours, theirs)]
+    await venue.until(lambda: "btcusdt@trade" in venue.topics and venue.topics["btcusdt@trade"] == 2)
+    await venue.step(9)
+    await venue.until(lambda: venue.topics.get("btcusdt@kline_1m") == 2)
+    await venue.step(40)
+    await asyncio.gather(*first)
+    await counted.settle()
+    again = [asyncio.ensure_future(answers(ex)) for ex in (ours, theirs)]
+    for _ in range(60):
+        await venue.step()
+        await counted.settle()
+    mine, other = await asyncio.gather(*again)
+    await ours.close()
+    await theirs.close()
+
+    assert list(differences(mine[0], other[0])) == [], name
+    assert list(differences(mine[1], other[1])) == []
+    assert mine[0]
+
+
+# --- a recording ---------------------------------------------------------------------------
+
+
+def shortened(folder: Path, frames: int, into: Path) -> Path:
+    """Copy the beginning of a recorded session of one connection."""
+    (into / "rest").mkdir()
+    name = "ws-1.jsonl.gz"
+    with gzip.open(folder / name, "rt") as source, gzip.open(into / name, "wt", 1) as target:
+        target.writelines(line for _, line in zip(range(frames), source, strict=False))
+    (into / "meta.json").write_text((folder / "meta.json").read_text())
+    index = json.loads((folder / "rest/index.json").read_text())
+    kept = [entry for entry in index if entry["frames_before"][name] < frames]
+    (into / "rest/index.json").write_text(json.dumps(kept))
+    for entry in kept:
+        (into / "rest" / entry["file"]).write_bytes((folder / "rest" / entry["file"]).read_bytes())
+    return into
+
+
+async def test_both_read_a_recorded_session_alike(tmp_path: Path) -> None:
+    """Ten real markets: trades, quotes and books of two clients of one recording."""
+    folder = shortened(recording("binance/spot_cf_20210405"), 3000, tmp_path)
+    async with Replay(folder) as replay:
+        ours, theirs = await opened(replay.gateway)
+        counted = Counted(replay, ours, theirs)
+        symbols = [market["symbol"] for market in theirs.markets.values()]
+        readers = {
+            (kind, symbol): (Reader(case, ours), Reader(case, theirs))
+            for symbol in symbols
+            for kind, case in _recorded(symbol).items()
+        }
+        await replay.until(lambda: set(replay.topics.values()) == {2} and len(replay.topics) == 30)
+        await replay.play()
+        await asyncio.wait_for(replay.finished.wait(), 30)
+        await counted.settle()
+        found = {key: (await a.stop(), await b.stop()) for key, (a, b) in readers.items()}
+        await ours.close()
+        await theirs.close()
+
+    for (kind, symbol), (mine, other) in found.items():
+        assert compared(mine, other) <= set(DIFFERENCES.get(kind, {})), (kind, symbol)
+        if kind == "trades, recorded":
+            assert list(mine) == list(other), symbol
+    both = [len(mine.keys() & other.keys()) for mine, other in found.values()]
+    assert sum(both) > 1500
+
+
+def _recorded(symbol: str) -> dict[str, Case]:
+    return {
+        "trades, recorded": Case(
+            lambda ex: ex.watch_trades(symbol, params={"name": "aggTrade"}), trades, ()
+        ),
+        "quotes, recorded": Case(lambda ex: ex.watch_bids_asks([symbol]), tickers, ()),
+        "book, recorded": Case(lambda ex: ex.watch_order_book(symbol), book, ()),
+    }
+
+
+# --- ccxt's own recorded cases -------------------------------------------------------------
+
+
+def cases() -> dict[str, dict[str, Any]]:
+    """Return ccxt's recorded cases of this venue by name."""
+    path = recording("ccxt_cases/cases.json")
+    known = json.loads(path.read_text())["binance"]
+    return {
+        f"{method} {case['description']}": case for method, rows in known.items() for case in rows
+    }
+
+
+LATER = {
+    "watchTicker linear swap ticker": "futures",
+    "watchTicker inverse swap ticker": "futures",
+    "watchOrderBook linear swap orderbook with pu continuity chain": "futures",
+    "watchTrades linear swap trades": "futures",
+    "watchOrders spot market order lifecycle from open to closed after fill": "accounts",
+    "watchOrders BTC/USDT spot GTC limit order is not postOnly": "accounts",
+}
+"""What belongs to a later release, by case."""
+NOW = (
+    "watchBidsAsks spot bids asks",
+    "watchOHLCV spot ohlcv 1m",
+    "watchOrderBook spot orderbook from rest snapshot and two depth deltas",
+)
+
+
+def test_every_case_is_run_or_belongs_to_a_later_release() -> None:
+    """Nothing is skipped silently."""
+    assert set(cases()) == {*LATER, *NOW}
+    assert (len(NOW), len(LATER)) == (3, 6)
+
+
+@pytest.mark.parametrize("name", NOW)
+async def test_what_ccxt_expects_of_recorded_frames(
+    name: str, make: Make, paused: FakeVenue
+) -> None:
+    """The venue's frames of 2026, and the results that ccxt's authors expect of them."""
+    case = cases()[name]
+    ex = make()
+    if case.get("http_response"):
+        paused.fail_rest("/api/v3/depth", 200, json.dumps(case["http_response"]))
+    topic = case["sent_messages"][0]["params"][0]
+    answers: list[Any] = []
+
+    async def read() -> None:
+        while True:
+            answers.append(await getattr(ex, case["method"])(*case["args"]))
+
+    reading = asyncio.ensure_future(read())
+    await paused.until(lambda: topic in paused.topics)
+    final = case["expected_mode"] == "final"
+    for message in (m for m in case["messages"] if "id" not in m):
+        await paused.inject(json.dumps({"stream": topic, "data": message}))
+        number = len(answers) + (0 if final else 1)
+        await until(lambda number=number: len(answers) >= number)  # type: ignore[misc]  # bound
+    if final:
+        await until(lambda: answers and answers[-1]["nonce"] == case["expected"]["nonce"])
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+
+    expected = [case["expected"]] if final else case["expected"]
+    for got, wanted in zip(answers[-1:] if final else answers, expected, strict=False):
+        assert plain(got, case["compare_skip_keys"]) == plain(wanted, case["compare_skip_keys"])
+    assert len(answers) >= len(expected)
+
+
+def plain(value: Any, skipped: Sequence[str]) -> Any:
+    """Prepare a value for comparison by the rules of the cases: null equals a missing key."""
+    if isinstance(value, dict):
+        return {
+            key: plain(inner, skipped)
+            for key, inner in value.items()
+            if inner is not None and key not in skipped
+        }
+    if isinstance(value, list):
+        return [plain(inner, skipped) for inner in value]
+    return value

@@ -25,6 +25,7 @@ from unified_ws.facts import Backoff, CloseRule, Endpoint, Heartbeat
 
 DIAL_S = 10.0
 READY_S = 10.0
+GRACE_S = 1.0
 
 
 class State(StrEnum):
@@ -202,18 +203,23 @@ class Connection:
         return [Rotate(reason)] if self.state is State.LIVE else []
 
     def forgive(self, late_s: float) -> None:
-        """Move the deadlines of silence: we were late ourselves, answers may lie unread."""
+        """Move the deadlines of silence: we were late ourselves, answers may lie unread.
+
+        `late_s` is how late the earliest timer was; the block may have begun before that one
+        was due, hence the grace on top.
+        """
         for name in ("silence", "pong", "idle", "dial", "ready"):
             if name in self._timers:
-                self._timers[name] += late_s
+                self._timers[name] += late_s + GRACE_S
 
     def tick(self, now: float) -> list[Action]:
         """Perform what is due."""
         actions: list[Action] = []
         # In the order in which they fell due: a late tick must not change what happened.
         due = sorted((at, name) for name, at in self._timers.items() if at <= now)
-        for _, name in due:
-            if self._timers.pop(name, None) is not None:
+        for at, name in due:
+            if self._timers.get(name) == at:  # else another one has cleared or moved it
+                del self._timers[name]
                 actions += self._fire(name, now)
         return actions
 
