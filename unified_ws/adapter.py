@@ -267,7 +267,7 @@ class Channel(NamedTuple):
     parse: Callable[[Any, Any], Sequence[Event]]
 
 
-def reader(wire: type[T] | Any) -> Callable[[bytes | msgspec.Raw], T]:
+def reader(wire: type[T]) -> Callable[[bytes | msgspec.Raw], T]:
     """Compile a decoder for one wire type; numbers may arrive as strings."""
     return msgspec.json.Decoder(wire, strict=False).decode
 

@@ -83,8 +83,13 @@ class Reading:
     """What both faces of an exchange object do with streams (a mixin of `Exchange`)."""
 
     if TYPE_CHECKING:
-        id: str
-        options: dict[str, Any]
+        _turns: int
+
+        @property
+        def id(self) -> str: ...
+
+        @property
+        def options(self) -> dict[str, Any]: ...
 
         def __getattr__(self, name: str) -> Any: ...
 

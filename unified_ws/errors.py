@@ -25,6 +25,16 @@ from __future__ import annotations
 
 import ccxt
 from ccxt.base import errors as ccxt_errors
+from ccxt.base.errors import (  # the very classes, importable from here
+    AccountNotEnabled, AccountSuspended, AddressPending, ArgumentsRequired, AuthenticationError,
+    BadRequest, BadResponse, BadSymbol, BaseError, CancelPending, ChecksumError,
+    ContractUnavailable, DDoSProtection, DuplicateOrderId, ExchangeClosedByUser, ExchangeError,
+    ExchangeNotAvailable, InsufficientFunds, InvalidAddress, InvalidNonce, InvalidOrder,
+    InvalidProxySettings, ManualInteractionNeeded, MarginModeAlreadySet, MarketClosed,
+    NetworkError, NoChange, NotSupported, NullResponse, OnMaintenance, OperationFailed,
+    OperationRejected, OrderImmediatelyFillable, OrderNotCached, OrderNotFillable, OrderNotFound,
+    PermissionDenied, RateLimitExceeded, RequestTimeout, RestrictedLocation, UnsubscribeError,
+)  # fmt: skip
 
 
 class UnifiedWSError(Exception):

@@ -71,6 +71,7 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
         self._owners: dict[Hashable, set[Stream]] = {}
         self._turns = 0
         self._closed = False
+        self._indexed = False
         self._handlers: dict[str, list[Callable[[Notice], Any]]] = {}
         self._side_tasks: set[asyncio.Task[Any]] = set()
         self._streams_by_symbol: dict[str, Market] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from unified_ws.shell.client import Client
 
 H = TypeVar("H", bound=Callable[..., Any])
+T = TypeVar("T")
 EVENTS = frozenset({
     "closed", "closing", "connected", "disconnected", "down", "first_data", "gap", "lagging", "loop_lag",
     "quarantined", "recovered", "refused", "resync", "rotated", "rotating", "subscribed", "up",
@@ -370,9 +372,9 @@ class Observe:
         def entries() -> dict[str, Callable[[], Any]]:
             found: dict[str, dict[str, Any]] = {}
             for stream in self._delivering(Kind.OHLCV):
-                view = RowsView(lambda s=stream: list(s.by_open.values()), formats.candle_row)
+                view = RowsView(partial(_candles_of, stream), formats.candle_row)
                 found.setdefault(stream.symbol or "", {})[stream.sub.timeframe] = view
-            return {symbol: (lambda frames=frames: frames) for symbol, frames in found.items()}
+            return {symbol: partial(_itself, frames) for symbol, frames in found.items()}
 
         return CacheView(entries)
 
@@ -404,7 +406,7 @@ class Observe:
 
     def _latest(self, kind: Kind) -> dict[str, Callable[[], Any]]:
         return {
-            symbol: (lambda row=row: self._ticker_dict(row))
+            symbol: partial(self._ticker_dict, row)
             for stream in self._delivering(kind)
             for symbol, row in stream.latest.items()
         }
@@ -439,6 +441,14 @@ class ClientView(msgspec.Struct, frozen=True):
 
     url: str
     subscriptions: dict[str, bool]
+
+
+def _candles_of(stream: Any) -> list[Any]:
+    return list(stream.by_open.values())
+
+
+def _itself(value: T) -> T:
+    return value
 
 
 def _kind_of(method: str) -> Kind | None:

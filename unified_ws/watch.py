@@ -307,7 +307,8 @@ class Watch(Reading):
         params: Params,
     ) -> Tickers:  # fmt: skip
         await self._ready(symbols or (), method)
-        subs = [self._sub(kind, s, method, params) for s in symbols or [None]]
+        wanted: Sequence[str | None] = symbols or [None]
+        subs = [self._sub(kind, s, method, params) for s in wanted]
         streams = self._streams(subs, CCXT_FACE)
         started = self._client.loop.time()
         build = self._ticker_dict

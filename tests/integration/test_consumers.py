@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import Any
 
 import pytest
@@ -219,13 +220,17 @@ async def test_for_symbols_serves_each_market_in_turn(
     for _ in range(6):
         await paused.step(5)
         for symbol in (BTC, ETH):
-            await until(lambda s=symbol: ready.trades[s][-1]["id"] == ids(paused, s)[-1])
+            await until(partial(_caught_up, ready, paused, symbol))
         rows = await ready.watch_trades_for_symbols([BTC, ETH])
         assert len({t["symbol"] for t in rows}) == 1
         served.append(rows[0]["symbol"])
 
     assert served.count(BTC) >= 3
     assert served.count(ETH) >= 3
+
+
+def _caught_up(ex: unified_ws.Exchange, venue: FakeVenue, symbol: str) -> bool:
+    return bool(ex.trades[symbol][-1]["id"] == ids(venue, symbol)[-1])
 
 
 async def test_past_the_buffer_rows_are_dropped_for_that_consumer_only(

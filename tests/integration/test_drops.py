@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -166,11 +167,15 @@ async def _open_books(
     return await calls
 
 
+def _in_step(ex: unified_ws.Exchange, venue: FakeVenue, symbol: str) -> bool:
+    return bool(ex.orderbooks[symbol]["nonce"] == venue.market.book(symbol).last_id)
+
+
 async def _equal_to_truth(
     ex: unified_ws.Exchange, venue: FakeVenue, symbols: list[str]
 ) -> None:
     for symbol in symbols:
-        await until(lambda s=symbol: ex.orderbooks[s]["nonce"] == venue.market.book(s).last_id)
+        await until(partial(_in_step, ex, venue, symbol))
         true = venue.market.book(symbol, 20)
         mine = ex.orderbooks[symbol]
         assert mine["bids"][:20] == [[float(p), float(a)] for p, a in true.bids]
@@ -284,7 +289,7 @@ async def test_an_outage_raises_after_its_time_and_the_next_call_continues(
     await asyncio.sleep(0)
     paused.refuse_sockets(503, times=10_000)
     await paused.drop()
-    with pytest.raises(unified_ws.NetworkError) as raised:  # type: ignore[attr-defined]
+    with pytest.raises(unified_ws.NetworkError) as raised:
         await asyncio.wait_for(call, 5)
     paused.refuse_sockets(503, times=0)
     await paused.step(10)

@@ -30,7 +30,8 @@ async def fails(ex: unified_ws.Exchange, method: str = "watch_trades") -> BaseEx
     with pytest.raises(ccxt.BaseError) as raised:
         await asyncio.wait_for(getattr(ex, method)(BTC), 8)
     await ex.close()
-    return raised.value
+    error: BaseException = raised.value
+    return error
 
 
 async def test_no_network() -> None:

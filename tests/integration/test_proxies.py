@@ -151,7 +151,7 @@ async def test_a_socks_proxy(paused: FakeVenue, proxy: Proxy, name: str) -> None
 async def test_two_socket_proxies_contradict_each_other(paused: FakeVenue) -> None:
     """Which one is meant cannot be guessed."""
     config = {"wsProxy": "http://127.0.0.1:1", "wsSocksProxy": "socks5://127.0.0.1:1"}
-    with pytest.raises(unified_ws.InvalidProxySettings) as raised:  # type: ignore[attr-defined]
+    with pytest.raises(unified_ws.InvalidProxySettings) as raised:
         unified_ws.exchange("binance", {"gateway": paused.gateway, **config})
 
     assert "wsProxy" in str(raised.value)
@@ -161,7 +161,7 @@ async def test_two_socket_proxies_contradict_each_other(paused: FakeVenue) -> No
 async def test_a_proxy_set_on_the_object_is_used(paused: FakeVenue, proxy: Proxy) -> None:
     """ccxt's users assign it after construction."""
     ex = unified_ws.exchange("binance", {"gateway": paused.gateway})
-    ex.httpsProxy = f"http://127.0.0.1:{proxy.port}"  # type: ignore[attr-defined]  # ccxt's
+    ex.httpsProxy = f"http://127.0.0.1:{proxy.port}"
     await ex.load_markets()
     await first(ex, paused)
     await ex.close()

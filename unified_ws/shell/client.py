@@ -47,9 +47,17 @@ _log = logging.getLogger("unified_ws")
 class Surroundings(Protocol):
     """What the client needs of the exchange object."""
 
-    id: str
-    timeout_s: float
-    raise_after_s: float
+    @property
+    def id(self) -> str:
+        """Return the venue's id."""
+
+    @property
+    def timeout_s(self) -> float:
+        """Return how long a first contact may take, in seconds."""
+
+    @property
+    def raise_after_s(self) -> float:
+        """Return after how long an outage raises in waiting calls, in seconds; 0: never."""
 
     def socket_url(self, endpoint_name: str) -> str:
         """Return where the sockets of an endpoint go, before the gateway."""
