@@ -11,13 +11,19 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from unified_ws.core.book import Book
 from unified_ws.core.books import BookStream
 from unified_ws.events import BidAsk, Candle, Level, Market, Ticker, Trade
 
 SafeTicker = Callable[[dict[str, Any], str], dict[str, Any]]
-_SCALE = 10**8
+_SCALE = 1e8
 _SCALE_2 = 10**16
+_COARSE = 1e4
+_COARSE_2 = 10**12
+_DIGITS_15 = 10**15
+_MILLIS = tuple(f"{ms:03d}Z" for ms in range(1000))
 _second: tuple[int, str] = (-1, "")
 
 
@@ -26,21 +32,28 @@ def iso8601(ms: int | None) -> str | None:
     global _second  # noqa: PLW0603  (one cell: most rows share their second with the last)
     if ms is None:
         return None
-    seconds, rest = divmod(ms, 1000)
+    seconds = ms // 1000
     if _second[0] != seconds:
         _second = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(seconds)))
-    return f"{_second[1]}{rest:03d}Z"
+    return _second[1] + _MILLIS[ms % 1000]
 
 
 def product(price: float, amount: float) -> float:
     """Multiply as decimals, as ccxt does, and round once.
 
-    The float product is off by a bit now and then. Most prices and amounts have at most 8
-    decimals: then integers give the exact product, and their division rounds correctly.
+    The float product is off by a bit now and then. Most prices have at most 4 decimals, or 8,
+    and most amounts 8: then integers give the exact product, and their division rounds
+    correctly. Small integers are faster, hence two scales; beyond 15 digits a float does not
+    tell which integer was meant.
     """
-    p, a = round(price * _SCALE), round(amount * _SCALE)
-    if p / _SCALE == price and a / _SCALE == amount:
-        return p * a / _SCALE_2
+    a = round(amount * _SCALE)
+    if a / _SCALE == amount and a < _DIGITS_15:
+        p = round(price * _COARSE)
+        if p / _COARSE == price and p < _DIGITS_15:
+            return p * a / _COARSE_2
+        p = round(price * _SCALE)
+        if p / _SCALE == price and p < _DIGITS_15:
+            return p * a / _SCALE_2
     return float(Decimal(repr(price)) * Decimal(repr(amount)))
 
 
@@ -54,21 +67,29 @@ def trade_cost(row: Trade, market: Market | None) -> float:
 
 
 def trade_dict(row: Trade, market: Market | None = None) -> dict[str, Any]:
-    """Return ccxt's trade structure."""
+    """Return ccxt's trade structure, the same object at each look."""
     known: dict[str, Any] | None = row.as_ccxt
-    if known is not None:
-        return known
-    price, amount, ms = row.price, row.amount, row.timestamp_ms
-    made: dict[str, Any] = {
-        "info": row.info, "timestamp": ms, "datetime": iso8601(ms), "symbol": row.symbol,
+    if known is None:
+        known = row.as_ccxt = new_trade_dict(row, market)
+    return known
+
+
+def new_trade_dict(row: Trade, market: Market | None = None) -> dict[str, Any]:
+    """Return ccxt's trade structure and keep nothing of it.
+
+    What is handed out once and dropped costs half of what stays with its row: rows live on in
+    the ring, and the garbage collector would look at their dicts again and again.
+    """
+    price, amount, ms, raw = row.price, row.amount, row.timestamp_ms, row.raw
+    return {
+        "info": msgspec.json.decode(raw) if type(raw) is msgspec.Raw else raw,
+        "timestamp": ms, "datetime": iso8601(ms), "symbol": row.symbol,
         "id": row.id, "order": None, "type": None, "side": row.side, "takerOrMaker": None,
         "price": price, "amount": amount,
         "cost": product(price, amount) if market is None or market.contract_size is None
         else trade_cost(row, market),
         "fee": {"cost": None, "currency": None}, "fees": [],
     }  # fmt: skip
-    row.as_ccxt = made
-    return made
 
 
 def bid_ask_dict(row: BidAsk) -> dict[str, Any]:

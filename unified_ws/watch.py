@@ -247,7 +247,8 @@ class Watch(Reading):
             if since is not None:
                 rows = [row for row in rows if row.timestamp_ms >= since]
             market = stream.sub.market
-            return [formats.trade_dict(row, market) for row in (rows[-limit:] if limit else rows)]  # type: ignore[misc]  # built to that shape
+            build = formats.new_trade_dict if self.newUpdates else formats.trade_dict
+            return [build(row, market) for row in (rows[-limit:] if limit else rows)]  # type: ignore[misc]  # built to that shape
 
         return await self._next(streams, caller or owner(), pick)
 

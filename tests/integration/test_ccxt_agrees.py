@@ -27,6 +27,7 @@ BTC, ETH, SHIB = "BTC/USDT", "ETH/USDT", "SHIB/USDT"
 CHEAP = Spec(SHIB, "SHIB", "USDT", 1, 10**8, 9_150)  # 0.0000915: Python writes 9.15e-05
 NOON = 1_795_176_000.0  # 2026-11-20 12:00 UTC: what comes each second comes at known ticks
 
+NOON_MS = int(NOON * 1000)
 Pair: TypeAlias = tuple[unified_ws.Exchange, Any]
 
 _NO_TIME = (
@@ -49,7 +50,8 @@ DIFFERENCES: Mapping[str, Mapping[str, str]] = {
     },
     "book, recorded": {"bids": _CUT, "asks": _CUT, "timestamp": _NO_TIME, "datetime": _NO_TIME},
     "ticker by default": dict.fromkeys(
-        "bid bidVolume ask askVolume previousClose vwap percentage info".split(), _MINI
+        ("bid", "bidVolume", "ask", "askVolume", "previousClose", "vwap", "percentage", "info"),
+        _MINI,
     ),
 }
 """By case, then by the field: why ours is another. Whatever is not here must be the same."""
@@ -129,9 +131,15 @@ CASES: Mapping[str, Case] = {
         lambda ex: ex.watch_trades_for_symbols([BTC, ETH]), trades, topics("trade", BTC, ETH)
     ),
     "book": Case(lambda ex: ex.watch_order_book(BTC), book, topics("depth@100ms", BTC), 50, True),
-    "book, cheap": Case(lambda ex: ex.watch_order_book(SHIB), book, topics("depth@100ms", SHIB), 50, True),
-    "book of 5": Case(lambda ex: ex.watch_order_book(BTC, 5), book, topics("depth@100ms", BTC), 50, True),
-    "book of 20": Case(lambda ex: ex.watch_order_book(BTC, 20), book, topics("depth@100ms", BTC), 50, True),
+    "book, cheap": Case(
+        lambda ex: ex.watch_order_book(SHIB), book, topics("depth@100ms", SHIB), 50, True
+    ),
+    "book of 5": Case(
+        lambda ex: ex.watch_order_book(BTC, 5), book, topics("depth@100ms", BTC), 50, True
+    ),
+    "book of 20": Case(
+        lambda ex: ex.watch_order_book(BTC, 20), book, topics("depth@100ms", BTC), 50, True
+    ),
     "book for symbols": Case(
         lambda ex: ex.watch_order_book_for_symbols([BTC, ETH]),
         book,
@@ -210,7 +218,9 @@ def differences(ours: Any, theirs: Any, place: str = "") -> Iterator[str]:
 def compared(ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) -> set[str]:
     """Return the fields in which things that both have differ."""
     return {
-        field for key in ours.keys() & theirs.keys() for field in differences(ours[key], theirs[key])
+        field
+        for key in ours.keys() & theirs.keys()
+        for field in differences(ours[key], theirs[key])
     }
 
 
@@ -361,44 +371,58 @@ async def test_the_ticker_by_default(venue: FakeVenue, pair: Pair) -> None:
     assert other["bid"] is None
 
 
-@pytest.mark.parametrize(
-    ("name", "since_the_end_ms", "limit"),
-    [("everything", None, None), ("a limit", None, 7), ("a beginning", 900, None)],
-)
+@pytest.mark.parametrize(("since", "limit"), [(None, None), (None, 7), (35, None), (35, 2)])
 async def test_the_cache_is_filtered_alike(
-    name: str, since_the_end_ms: int | None, limit: int | None, venue: FakeVenue
+    since: int | None, limit: int | None, venue: FakeVenue, pair: Pair
 ) -> None:
-    """`newUpdates: False`, `tradesLimit`, `since` and `limit`, on trades and candles."""
-    ours, theirs = await opened(venue.gateway)
-    for ex in (ours, theirs):
-        ex.newUpdates, ex.options["tradesLimit"] = False, 40
-    counted = Counted(venue, ours, theirs)
+    """`since` and `limit` with `newUpdates: False`, caches of `tradesLimit` and `OHLCVLimit`."""
+    for ex in pair:
+        ex.newUpdates = False
+        ex.options.update({"tradesLimit": 30, "OHLCVLimit": 30})
+    counted = Counted(venue, *pair)
+    since_ms = None if since is None else NOON_MS + since * 60_000
+    cases = [
+        Case(lambda ex: ex.watch_trades(BTC, since_ms, limit), trades, ()),
+        Case(lambda ex: ex.watch_ohlcv(BTC, "1m", since_ms, limit), candles, ()),
+    ]
 
-    async def answers(ex: Any) -> tuple[list[Any], list[Any]]:
-        since = since_the_end_ms and venue.market.now_ms - since_the_end_ms
-        return (
-            await ex.watch_trades(BTC, since, limit),
-            [row[:] for row in await ex.watch_ohlcv(BTC, "1m", since, limit)],
-        )
-
-    first = [asyncio.ensure_future(answers(ex)) for ex in (ours, theirs)]
-    await venue.until(lambda: "btcusdt@trade" in venue.topics and venue.topics["btcusdt@trade"] == 2)
-    await venue.step(9)
-    await venue.until(lambda: venue.topics.get("btcusdt@kline_1m") == 2)
-    await venue.step(40)
-    await asyncio.gather(*first)
-    await counted.settle()
-    again = [asyncio.ensure_future(answers(ex)) for ex in (ours, theirs)]
-    for _ in range(60):
-        await venue.step()
+    async def said(first: int, last: int) -> None:
+        for number in range(first, last):
+            for channel, payload in (("trade", _a_trade(number)), ("kline_1m", _a_candle(number))):
+                venue.publish(f"btcusdt@{channel}", payload)
+        venue.flush()
         await counted.settle()
-    mine, other = await asyncio.gather(*again)
-    await ours.close()
-    await theirs.close()
 
-    assert list(differences(mine[0], other[0])) == [], name
-    assert list(differences(mine[1], other[1])) == []
-    assert mine[0]
+    readers = [Reader(case, ex) for case in cases for ex in pair]
+    await venue.until(lambda: venue.topics == {"btcusdt@trade": 2, "btcusdt@kline_1m": 2})
+    await said(0, 39)
+    for reader in readers:
+        await reader.stop()
+    readers = [Reader(case, ex) for case in cases for ex in pair]
+    await said(39, 40)
+    mine, other, my_candles, other_candles = [await reader.stop() for reader in readers]
+
+    # Of 40 the cache holds 30, from number 10 on.
+    first = max(since or 10, 40 - (limit or 30))
+    assert [row["id"] for row in mine.values()] == [str(number) for number in range(first, 40)]
+    assert list(mine) == list(other)
+    assert compared(mine, other) == set()
+    assert list(my_candles) == list(other_candles)
+    assert len(my_candles) == len(mine)
+    assert compared(my_candles, other_candles) == set()
+
+
+def _a_trade(number: int) -> bytes:
+    at = NOON_MS + number * 60_000
+    fields = {"e": "trade", "E": at, "s": "BTCUSDT", "t": number, "p": f"{100 + number}.10"}
+    return json.dumps({**fields, "q": "0.3", "T": at, "m": bool(number % 2), "M": True}).encode()
+
+
+def _a_candle(number: int) -> bytes:
+    at, price = NOON_MS + number * 60_000, f"{100 + number}.10"
+    kline = dict.fromkeys("ohlc", price) | {"t": at, "T": at + 59_999, "s": "BTCUSDT", "i": "1m"}
+    kline |= {"v": "2.5", "x": True}
+    return json.dumps({"e": "kline", "E": at, "s": "BTCUSDT", "k": kline}).encode()
 
 
 # --- a recording ---------------------------------------------------------------------------
@@ -515,7 +539,7 @@ async def test_what_ccxt_expects_of_recorded_frames(
         number = len(answers) + (0 if final else 1)
         await until(lambda number=number: len(answers) >= number)  # type: ignore[misc]  # bound
     if final:
-        await until(lambda: answers and answers[-1]["nonce"] == case["expected"]["nonce"])
+        await until(lambda: bool(answers) and answers[-1]["nonce"] == case["expected"]["nonce"])
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
 

@@ -144,6 +144,7 @@ def test_the_ack_of_an_unsubscribe_comes_while_the_topic_is_wanted_again() -> No
     state.drop("a")
     (call_id,) = send(state, first_id=10)
     state.want("a")
+    assert not state.confirmed("a")
     state.answered(call_id, None)
     assert state.plan() == [("subscribe", ["a"])]
     assert not state.confirmed("a")

@@ -219,7 +219,9 @@ class BookSync:
         last = snapshot.last_id
         if last is not None:
             while self._buffer and (self._buffer[0].last_id or 0) <= last:
-                self._buffer.popleft()
+                delta = self._buffer.popleft()
+                if delta.last_id == last and snapshot.timestamp_ms is None:
+                    snapshot.timestamp_ms = delta.timestamp_ms  # it led to this very state
             if self._buffer:
                 first = self._buffer[0].prev_id
                 if first is not None and first > last:

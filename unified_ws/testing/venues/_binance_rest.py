@@ -27,6 +27,12 @@ HOSTS = {
 }
 # products of the venue that this fake lists nothing of
 _EMPTY = {"/fapi/v1/exchangeInfo", "/dapi/v1/exchangeInfo", "/eapi/v1/exchangeInfo"}
+# what ccxt asks for as soon as it has a key, before any market can be used
+_NOTHING = {
+    "/sapi/v1/capital/config/getall",
+    "/sapi/v1/margin/allPairs",
+    "/sapi/v1/margin/isolated/allPairs",
+}
 _WEIGHTS = {"exchangeInfo": 20, "trades": 25, "historicalTrades": 25, "aggTrades": 4, "klines": 2}
 
 
@@ -168,6 +174,8 @@ class Rest:
         if request.path in _EMPTY:
             body = msgspec.json.encode(exchange_info((), self._now_ms()))
             return RestAnswer(200, body)
+        if request.path in _NOTHING:
+            return RestAnswer(200, b"[]")
         name = request.path.removeprefix("/api/v3/")
         call = self._calls.get(name)
         if request.host not in HOSTS or name == request.path or call is None:
