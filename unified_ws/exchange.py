@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import logging
 import random
 import ssl
@@ -14,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 import certifi
 
 from unified_ws.adapter import Adapter, Rest
-from unified_ws.config import parse_config
+from unified_ws.config import ConfigError, parse_config
 from unified_ws.config import override as with_overrides
 from unified_ws.core.actions import Notice
 from unified_ws.core.engine import Engine
@@ -32,13 +34,14 @@ from unified_ws.shell.transport import Sessions
 from unified_ws.stream import StreamMethods
 from unified_ws.types import Config
 from unified_ws.watch import Watch
+from unified_ws.watch_later import WatchLater
 
 E = TypeVar("E", bound="Exchange")
 _LIMITS = {"tradesLimit": 1000, "OHLCVLimit": 1000, "watchOrderBookLimit": 1000}
 _LIVING: weakref.WeakSet[Exchange] = weakref.WeakSet()
 
 
-class Exchange(Watch, StreamMethods, Observe, RestMethods):
+class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
     """One venue: ccxt.pro's exchange object, supervised.
 
     Construct a class by its id (`unified_ws.<id>(config)`), or `unified_ws.exchange(name,
@@ -51,11 +54,26 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
 
     adapter_class: ClassVar[type[Adapter]]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let the camelCase twins follow what a subclass overrides, as ccxt does."""
+        super().__init_subclass__(**kwargs)
+        for name in dir(cls):
+            twin = camel_case(name)
+            if name[0] == "_" or twin == name or twin in cls.__dict__:
+                continue
+            method = inspect.getattr_static(cls, name)
+            if inspect.isroutine(method) and (
+                name in cls.__dict__ or inspect.getattr_static(cls, twin, method) is not method
+            ):
+                setattr(cls, twin, method)
+
     def __init__(
         self, config: Config | Mapping[str, Any] | None = None, *, _instance: Any = None
     ) -> None:
         raw, also = dict(config or {}), frozenset[str]()
-        if type(self).describe is not Exchange.describe:
+        if _instance is not None:
+            raw = _only_ours(raw, _instance)
+        elif type(self).describe is not Exchange.describe:
             says = self.describe()
             raw, also = _merged(says, raw), frozenset(says)
         self._adapter = self.adapter_class()
@@ -79,10 +97,13 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
         self._markets_reloaded_at = 0.0
         self._skipped_seen = 0
         self._log_to = logging.getLogger(f"unified_ws.{self._venue.id}")
-        for name, value in _LIMITS.items():
-            self.rest.options.setdefault(name, value)
+        if self._bridge.owned:
+            for name, value in _LIMITS.items():
+                self.rest.options.setdefault(name, value)
         if getattr(self.rest, "isSandboxModeEnabled", False):
             self._set_environment("testnet")
+        elif self.rest.options.get("enableDemoTrading"):
+            self._set_environment("demo")
         else:
             self._set_urls()
         self.has = self._truth()
@@ -103,10 +124,18 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
         found: dict[str, Any] = self.rest.options
         return found
 
+    @options.setter
+    def options(self, value: dict[str, Any]) -> None:
+        self.rest.options = value
+
     @property
     def newUpdates(self) -> bool:  # noqa: N802  (ccxt's name)
         """Say whether `watch_*` return only what is new to the caller, rather than the cache."""
         return bool(getattr(self.rest, "newUpdates", True))
+
+    @newUpdates.setter
+    def newUpdates(self, value: bool) -> None:
+        self.rest.newUpdates = value
 
     @property
     def timeout_s(self) -> float:
@@ -139,19 +168,20 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
         if name.startswith("_") or "rest" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         if name.startswith(("watch", "un_watch", "unWatch")) or name.endswith(("_ws", "Ws")):
-            if hasattr(Exchange, name) or hasattr(self.rest, name):
-                raise CCXT_ERRORS["NotSupported"](f"{self.id} {name}() is not supported")
-            raise AttributeError(f"{self.id} has no attribute {name!r}")
+            theirs = getattr(self.rest, name, None)
+            if not callable(theirs):
+                raise AttributeError(f"{self.id} has no attribute {name!r}")
+            return _refusing(theirs, f"{self.id} {name}() is not supported")
         return getattr(self.rest, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         known = "rest" in self.__dict__ and not name.startswith("_")
         if known and not hasattr(type(self), name) and name != "has" and hasattr(self.rest, name):
             setattr(self.rest, name, value)
-        elif known and name in ("newUpdates", "options"):
-            setattr(self.rest, name, value)
         else:
             object.__setattr__(self, name, value)
+        if name in ("verbose", "handle_message") and self.__dict__.get("_running") is not None:
+            self._client.tap = self._wants_frames()
 
     # --- environments -----------------------------------------------------------------------
 
@@ -193,7 +223,7 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
             if url is None:
                 raise CCXT_ERRORS["NotSupported"](f"{self.id} has no {self._environment}")
             urls[name] = url
-        if isinstance(self.rest.urls.get("api"), dict):
+        if self._bridge.owned and isinstance(self.rest.urls.get("api"), dict):
             # A copy: ccxt keeps the address tables of live and testnet to swap them.
             self.rest.urls["api"] = {**self.rest.urls["api"], "ws": urls}
         self._socket_urls = urls
@@ -244,6 +274,7 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
         gateway = self._settings.gateway
         key = gateway.base if gateway else (self._proxies().for_sockets.url or "direct")
         client = self._running = Client(engine, self, sessions, budget_key=key, tap=self._wants_frames())
+        self._bridge.install()
         if self._venue.rest is not None:
             self._bridge.budget = client.rest_budget
         client.last = stand_by(self._venue.id, client, self._bridge)
@@ -312,7 +343,7 @@ class Exchange(Watch, StreamMethods, Observe, RestMethods):
 
     def socket_url(self, endpoint_name: str) -> str:
         """Return where sockets of an endpoint go; `ex.urls["api"]["ws"]` may be edited."""
-        table = self.rest.urls.get("api")
+        table = self.rest.urls.get("api") if self._bridge.owned else None
         edited = table.get("ws") if isinstance(table, dict) else None
         found = edited.get(endpoint_name) if isinstance(edited, dict) else None
         return str(found or self._socket_urls[endpoint_name])
@@ -373,6 +404,32 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(mine, Mapping) and isinstance(value, Mapping)
         made[key] = _merged(mine, value) if both else value  # type: ignore[arg-type]  # just tested
     return made
+
+
+def _only_ours(config: dict[str, Any], instance: Any) -> dict[str, Any]:
+    """Return what says how to extend a ccxt object; the rest is on the object itself."""
+    theirs = config.keys() - {"gateway", "account", "ws"}
+    if theirs:
+        key = min(theirs)
+        text = f'option "{key}" belongs on the ccxt object that is extended, set it there'
+        raise ConfigError(text, key=key)
+    return {**config, "options": getattr(instance, "options", {})}
+
+
+def _refusing(method: Callable[..., Any], sentence: str) -> Callable[..., Any]:
+    """Return a stand-in for a method of ccxt that raises when it is called."""
+
+    @functools.wraps(method)
+    async def refuse(*_args: Any, **_kwargs: Any) -> Any:
+        raise CCXT_ERRORS["NotSupported"](sentence)
+
+    return refuse
+
+
+def camel_case(name: str) -> str:
+    """Return ccxt's other spelling of a method: watch_ohlcv -> watchOHLCV."""
+    first, *rest = name.split("_")
+    return first + "".join("OHLCV" if part == "ohlcv" else part.capitalize() for part in rest)
 
 
 def living() -> list[Exchange]:

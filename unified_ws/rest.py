@@ -84,19 +84,33 @@ class RestBridge:
         self._plain_fetch = instance.fetch
         self._plain_throttle = instance.throttle
         self._plain_log = instance.log
+        self._hooks = {"fetch": self._fetch, "throttle": self._throttle, "log": self._log}
+        self._replaced: dict[str, Any] = {}
         self._check_methods()
-        instance.fetch = self._fetch
-        instance.throttle = self._throttle
-        instance.log = self._log
+        self.install()
+
+    def install(self) -> None:
+        """Put our methods in the place of the instance's own, whose work they do."""
+        for name, ours in self._hooks.items():
+            if self.ccxt.__dict__.get(name) != ours:
+                self._replaced[name] = self.ccxt.__dict__.get(name)
+                setattr(self.ccxt, name, ours)
 
     def restore(self) -> None:
         """Give a user's ccxt object its own methods back."""
-        self.ccxt.fetch = self._plain_fetch
-        self.ccxt.throttle = self._plain_throttle
-        self.ccxt.log = self._plain_log
+        for name, ours in self._hooks.items():
+            if self.ccxt.__dict__.get(name) != ours:
+                continue  # somebody has put another there meanwhile
+            before = self._replaced.pop(name, None)
+            if before is None:
+                delattr(self.ccxt, name)
+            else:
+                setattr(self.ccxt, name, before)
 
     async def close(self) -> None:
-        """Close what is ours."""
+        """Close what is ours; what is the user's is as it was before."""
+        if not self.owned:
+            self.restore()
         if self._loading is not None:
             self._loading.cancel()
             self._loading = None
@@ -114,7 +128,9 @@ class RestBridge:
 
     def drop(self) -> None:
         """Drop what is ours at once: there is no event loop left to close it in."""
-        if self.owned:
+        if not self.owned:
+            self.restore()
+        else:
             for session in (self.ccxt.session, *(self.ccxt.socks_proxy_sessions or {}).values()):
                 discard(session)
             self.ccxt.session = self.ccxt.tcp_connector = self.ccxt.socks_proxy_sessions = None
