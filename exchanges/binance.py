@@ -22,7 +22,8 @@ Deliberate differences from ccxt 4.5.90:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -92,7 +93,7 @@ _DEPTHS = ((100, 5.0), (500, 25.0), (1000, 50.0), (5000, 250.0))  # 6.2: limit, 
 # --- the wire: only the fields we use, under the venue's own names ------------------------
 
 
-class _Head(msgspec.Struct):
+class _Head(msgspec.Struct, gc=False):
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw()
     id: int | str | None = None
@@ -102,7 +103,7 @@ class _Head(msgspec.Struct):
     msg: str = ""
 
 
-class _Trade(msgspec.Struct):  # 5.1
+class _Trade(msgspec.Struct, gc=False):  # 5.1
     s: str
     p: float
     q: float
@@ -111,7 +112,7 @@ class _Trade(msgspec.Struct):  # 5.1
     t: int
 
 
-class _AggTrade(msgspec.Struct):  # 5.1
+class _AggTrade(msgspec.Struct, gc=False):  # 5.1
     s: str
     p: float
     q: float
@@ -122,7 +123,7 @@ class _AggTrade(msgspec.Struct):  # 5.1
     l: int  # noqa: E741  (the venue's name)
 
 
-class _Depth(msgspec.Struct):  # 6.1
+class _Depth(msgspec.Struct, gc=False):  # 6.1
     s: str
     E: int
     U: int
@@ -151,7 +152,7 @@ class _Ticker(msgspec.Struct):  # 5.2; the mini ticker has only the first half
     A: float | None = None
 
 
-class _Quote(msgspec.Struct):  # 5.3
+class _Quote(msgspec.Struct, gc=False):  # 5.3
     s: str
     u: int
     b: float
@@ -261,6 +262,12 @@ _CHANNELS = {
 }  # fmt: skip
 
 
+@lru_cache(4096)
+def _parser(topic: str) -> Callable[[msgspec.Raw, str, ws.Markets], list[ws.Event]]:
+    channel = topic.partition("@")[2] if topic[0] != "!" else topic[1:]
+    return _CHANNELS[channel.partition("_")[0].partition("@")[0]]
+
+
 class Binance(ws.Adapter):
     """Binance spot."""
 
@@ -296,9 +303,7 @@ class Binance(ws.Adapter):
         if topic:
             if topic == "!serverShutdown":  # 9
                 return (ws.Closing("the venue announces a shutdown"),)
-            channel = topic.partition("@")[2] if topic[0] != "!" else topic[1:]
-            parse = _CHANNELS[channel.partition("_")[0].partition("@")[0]]
-            events = parse(head.data, topic, markets)
+            events = _parser(topic)(head.data, topic, markets)
             return (ws.Batch(topic, events, 0 if events else 1),)
         about = "" if head.id is None else str(head.id)
         if head.error is not None:  # 4: both forms of an error have been seen

@@ -13,13 +13,12 @@ The classes of all venues are attributes by id, as in ccxt.pro; so are all of cc
 from __future__ import annotations
 
 import logging
-from typing import Any
 
+from unified_ws import errors as _errors
 from unified_ws._version import __version__
 from unified_ws.core.actions import Notice
 from unified_ws.core.ledger import Gap
 from unified_ws.errors import *  # noqa: F403  (the error classes are part of the public names)
-from unified_ws.errors import __all__ as _errors
 from unified_ws.events import BidAsk, Candle, Ticker, Trade
 from unified_ws.exchange import Exchange
 from unified_ws.factory import class_of, exchange, exchanges, known, register
@@ -29,7 +28,7 @@ from unified_ws.stream import OrderBookRow, Rows
 logging.getLogger("unified_ws").addHandler(logging.NullHandler())
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> type[Exchange]:
     """Return the class of a venue by its id, made when first asked for."""
     if not name.startswith("_") and known(name):
         return class_of(name)
@@ -42,5 +41,6 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "BidAsk", "Candle", "Exchange", "Gap", "Notice", "OrderBookRow", "Rows", "Ticker",
-    "Trade", "__version__", "collect", "exchange", "exchanges", "register", "run", *_errors,
+    "Trade", "__version__", "collect", "exchange", "exchanges", "register", "run",
 ]  # fmt: skip
+__all__ += _errors.__all__

@@ -101,9 +101,7 @@ def _add_watch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_source(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--trades", action="store_true", help="every trade (the default)")
-    what.add_argument(
-        "--book", type=_positive_int, metavar="N", help="order books, N rows a side"
-    )
+    what.add_argument("--book", type=_positive_int, metavar="N", help="order books, N rows a side")
     what.add_argument("--ticker", action="store_true", help="statistics of 24 hours")
     what.add_argument("--ohlcv", metavar="1m", help="candles of a timeframe")
     parser.add_argument(
@@ -126,7 +124,9 @@ def _add_record(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--trades", action="store_true", help="the default, if nothing is chosen")
     parser.add_argument("--book", action="store_true")
     parser.add_argument("--ticker", action="store_true")
-    parser.add_argument("--ohlcv", action="append", default=[], metavar="1m", help="may be repeated")
+    parser.add_argument(
+        "--ohlcv", action="append", default=[], metavar="1m", help="may be repeated"
+    )
     parser.set_defaults(run=_record)
 
 
@@ -244,7 +244,12 @@ def _check(options: argparse.Namespace) -> int:
     from unified_ws.testing.check import check
 
     report = check(options.path, options.frames)
-    sys.stdout.write(f"{report}\n")
+    text = str(report)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:  # a terminal without these marks
+        text = text.replace("✓", "ok").replace("✗", "fault:").encode("ascii", "replace").decode()
+    sys.stdout.write(f"{text}\n")
     return OK if report.ok else FAILED
 
 

@@ -72,7 +72,7 @@ class Output:
         except RuntimeError:
             return  # the loop has ended without us
 
-    def _written(self, broken: bool) -> None:  # noqa: FBT001  (a callback)
+    def _written(self, broken: bool) -> None:
         self._unwritten -= 1
         self._broken = self._broken or broken
         if self._broken or self._unwritten < _KEPT:

@@ -131,9 +131,9 @@ def fake(options: argparse.Namespace) -> int:
 
 
 async def _fake(options: argparse.Namespace) -> None:
-    chosen = {"symbols": list(dict.fromkeys(options.symbols))} if options.symbols else {}
+    symbols = list(dict.fromkeys(options.symbols)) or ["BTC/USDT", "ETH/USDT"]
     try:
-        server = FakeVenue(options.venue, seed=options.seed, speed=options.speed, **chosen)
+        server = FakeVenue(options.venue, seed=options.seed, speed=options.speed, symbols=symbols)
     except (LookupError, ValueError) as error:
         raise Usage(str(error)) from error
     say(f"a made-up market: {', '.join(server.market.symbols)}")

@@ -11,7 +11,7 @@ from unified_ws.exchange import Exchange
 from unified_ws.factory import class_of, exchange
 
 
-class Usage(Exception):  # noqa: N818  (it is not a failure of ours)
+class Usage(Exception):
     """The command line asks for something that is not there; the text is one sentence."""
 
 

@@ -133,7 +133,7 @@ class _Book(_View):
         bids, asks = recent[-1]["bids"], recent[-1]["asks"]
         bid, bid_size = bids[0] if bids else (None, None)
         ask, ask_size = asks[0] if asks else (None, None)
-        spread = f"{ask - bid:.8g}" if bids and asks else "-"
+        spread = "-" if bid is None or ask is None else f"{ask - bid:.8g}"
         sides = (_text(bid_size), _text(bid), _text(ask), _text(ask_size))
         return *sides, spread, f"{len(bids)}+{len(asks)}"
 
@@ -296,7 +296,7 @@ class _Table:
         now = self._loop.time()
         rows = []
         for symbol, recent in self._recent.items():
-            cells = self._view.cells(recent.items) if recent.items else ["-"] * len(columns)
+            cells = self._view.cells(list(recent.items)) if recent.items else ["-"] * len(columns)
             late = "-" if recent.delay_ms is None else f"{recent.delay_ms:.0f}"
             rows.append([
                 symbol, *cells[: len(self._view.columns)],
@@ -313,7 +313,8 @@ class _Table:
         if status["gateway"]:
             parts.append(f"gateway {status['gateway']}")
         parts.append(f"connections {len(status['connections'])}")
-        parts.append(f"latency {latency:.1f} ms" if latency is not None else "latency not yet known")
+        if latency is not None:
+            parts.append(f"latency {latency:.1f} ms")
         parts += [f"{key} {status[key]}" for key in ("gaps", "quarantined") if status[key]]
         return " | ".join(parts)
 

@@ -46,16 +46,7 @@ def channel(
         BadRequest: A key or a value that this method does not know; the sentence names it.
     """
     switches = venue.switches.get(kind, {})
-    aliases = {alias: name for name, s in switches.items() for alias in (name, *s.aliases)}
-    chosen: dict[str, str] = {}
-    for key, value in params.items():
-        if key in _GENERAL:
-            continue
-        if key not in aliases:
-            known = ", ".join(sorted(aliases)) or "none"
-            text = f'{venue.id} {method}: unknown key "{key}" in params (known: {known})'
-            raise CCXT_ERRORS["BadRequest"](text)
-        chosen[aliases[key]] = _value(venue, method, key, value, switches[aliases[key]])
+    chosen = _named(venue, method, params, switches) if params else {}
     mine = options.get(method)
     for name, switch in switches.items():
         if name in chosen:
@@ -67,6 +58,23 @@ def channel(
             chosen[name] = switch.defaults.get(method, switch.default)
         else:
             chosen[name] = _value(venue, method, name, value, switch)
+    return chosen
+
+
+def _named(
+    venue: Venue, method: str, params: Mapping[str, Any], switches: Mapping[str, Switch]
+) -> dict[str, str]:
+    """Return what `params` choose."""
+    aliases = {alias: name for name, s in switches.items() for alias in (name, *s.aliases)}
+    chosen: dict[str, str] = {}
+    for key, value in params.items():
+        if key in _GENERAL:
+            continue
+        if key not in aliases:
+            known = ", ".join(sorted(aliases)) or "none"
+            text = f'{venue.id} {method}: unknown key "{key}" in params (known: {known})'
+            raise CCXT_ERRORS["BadRequest"](text)
+        chosen[aliases[key]] = _value(venue, method, key, value, switches[aliases[key]])
     return chosen
 
 
@@ -160,14 +168,18 @@ class Reading:
         if cursor.position >= ring.head:
             return []
         rows, missed = ring.since(cursor.position)
-        cursor.position = ring.head
-        cursor.fresh = False
-        self._turns += 1
-        cursor.served = self._turns
+        self._served(stream, cursor)
         if missed:
             cursor.missed += missed
             self._lagging(stream, missed)
         return rows
+
+    def _served(self, stream: Stream, cursor: Cursor) -> None:
+        """Move a cursor to the present: its reader has seen the newest."""
+        cursor.position = stream.rows.head
+        cursor.fresh = False
+        self._turns += 1
+        cursor.served = self._turns
 
     def _lagging(self, stream: Stream, missed: int) -> None:
         reason = f"a consumer fell {missed} rows behind its buffer of {stream.rows.capacity}"

@@ -26,14 +26,47 @@ from __future__ import annotations
 import ccxt
 from ccxt.base import errors as ccxt_errors
 from ccxt.base.errors import (  # the very classes, importable from here
-    AccountNotEnabled, AccountSuspended, AddressPending, ArgumentsRequired, AuthenticationError,
-    BadRequest, BadResponse, BadSymbol, BaseError, CancelPending, ChecksumError,
-    ContractUnavailable, DDoSProtection, DuplicateOrderId, ExchangeClosedByUser, ExchangeError,
-    ExchangeNotAvailable, InsufficientFunds, InvalidAddress, InvalidNonce, InvalidOrder,
-    InvalidProxySettings, ManualInteractionNeeded, MarginModeAlreadySet, MarketClosed,
-    NetworkError, NoChange, NotSupported, NullResponse, OnMaintenance, OperationFailed,
-    OperationRejected, OrderImmediatelyFillable, OrderNotCached, OrderNotFillable, OrderNotFound,
-    PermissionDenied, RateLimitExceeded, RequestTimeout, RestrictedLocation, UnsubscribeError,
+    AccountNotEnabled,
+    AccountSuspended,
+    AddressPending,
+    ArgumentsRequired,
+    AuthenticationError,
+    BadRequest,
+    BadResponse,
+    BadSymbol,
+    BaseError,
+    CancelPending,
+    ChecksumError,
+    ContractUnavailable,
+    DDoSProtection,
+    DuplicateOrderId,
+    ExchangeClosedByUser,
+    ExchangeError,
+    ExchangeNotAvailable,
+    InsufficientFunds,
+    InvalidAddress,
+    InvalidNonce,
+    InvalidOrder,
+    InvalidProxySettings,
+    ManualInteractionNeeded,
+    MarginModeAlreadySet,
+    MarketClosed,
+    NetworkError,
+    NoChange,
+    NotSupported,
+    NullResponse,
+    OnMaintenance,
+    OperationFailed,
+    OperationRejected,
+    OrderImmediatelyFillable,
+    OrderNotCached,
+    OrderNotFillable,
+    OrderNotFound,
+    PermissionDenied,
+    RateLimitExceeded,
+    RequestTimeout,
+    RestrictedLocation,
+    UnsubscribeError,
 )  # fmt: skip
 
 
@@ -163,10 +196,19 @@ CCXT_ERRORS: dict[str, type[BaseException]] = {
 globals().update(CCXT_ERRORS)
 
 __all__ = [
-    *(
-        name
-        for name, value in list(globals().items())
-        if isinstance(value, type) and issubclass(value, UnifiedWSError)
-    ),
-    *CCXT_ERRORS,
-]
+    "UnifiedWSError", "AdapterError", "DecodeError", "VenueError", "SubscribeRejected",
+    "LoginRejected", "Disconnected", "StreamDown", "DialFailed", "Unreachable", "DialTimeout",
+    "Banned", "Forbidden", "ProxyRefused", "BadCertificate", "WrongLoop", "ConsumerOverrun",
+    "AccountNotEnabled", "AccountSuspended", "AddressPending", "ArgumentsRequired",
+    "AuthenticationError", "BadRequest", "BadResponse", "BadSymbol", "BaseError", "CancelPending",
+    "ChecksumError", "ContractUnavailable", "DDoSProtection", "DuplicateOrderId",
+    "ExchangeClosedByUser", "ExchangeError", "ExchangeNotAvailable", "InsufficientFunds",
+    "InvalidAddress", "InvalidNonce", "InvalidOrder", "InvalidProxySettings",
+    "ManualInteractionNeeded", "MarginModeAlreadySet", "MarketClosed", "NetworkError", "NoChange",
+    "NotSupported", "NullResponse", "OnMaintenance", "OperationFailed", "OperationRejected",
+    "OrderImmediatelyFillable", "OrderNotCached", "OrderNotFillable", "OrderNotFound",
+    "PermissionDenied", "RateLimitExceeded", "RequestTimeout", "RestrictedLocation",
+    "UnsubscribeError",
+]  # fmt: skip
+# A newer ccxt may have more of them.
+__all__ += [name for name in CCXT_ERRORS if name not in __all__]

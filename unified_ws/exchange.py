@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import logging
 import random
 import ssl
@@ -16,8 +14,9 @@ from typing import Any, ClassVar, TypeVar
 import certifi
 
 from unified_ws.adapter import Adapter, Rest
-from unified_ws.config import ConfigError, parse_config
+from unified_ws.compat import only_ours, refusing, twins_follow
 from unified_ws.config import override as with_overrides
+from unified_ws.config import parse_config
 from unified_ws.core.actions import Notice
 from unified_ws.core.engine import Engine
 from unified_ws.core.streams import Stream
@@ -57,22 +56,14 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let the camelCase twins follow what a subclass overrides, as ccxt does."""
         super().__init_subclass__(**kwargs)
-        for name in dir(cls):
-            twin = camel_case(name)
-            if name[0] == "_" or twin == name or twin in cls.__dict__:
-                continue
-            method = inspect.getattr_static(cls, name)
-            if inspect.isroutine(method) and (
-                name in cls.__dict__ or inspect.getattr_static(cls, twin, method) is not method
-            ):
-                setattr(cls, twin, method)
+        twins_follow(cls)
 
     def __init__(
         self, config: Config | Mapping[str, Any] | None = None, *, _instance: Any = None
     ) -> None:
         raw, also = dict(config or {}), frozenset[str]()
         if _instance is not None:
-            raw = _only_ours(raw, _instance)
+            raw = only_ours(raw, _instance)
         elif type(self).describe is not Exchange.describe:
             says = self.describe()
             raw, also = _merged(says, raw), frozenset(says)
@@ -129,7 +120,7 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         self.rest.options = value
 
     @property
-    def newUpdates(self) -> bool:  # noqa: N802  (ccxt's name)
+    def newUpdates(self) -> bool:
         """Say whether `watch_*` return only what is new to the caller, rather than the cache."""
         return bool(getattr(self.rest, "newUpdates", True))
 
@@ -171,7 +162,7 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
             theirs = getattr(self.rest, name, None)
             if not callable(theirs):
                 raise AttributeError(f"{self.id} has no attribute {name!r}")
-            return _refusing(theirs, f"{self.id} {name}() is not supported")
+            return refusing(theirs, f"{self.id} {name}() is not supported")
         return getattr(self.rest, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -404,32 +395,6 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(mine, Mapping) and isinstance(value, Mapping)
         made[key] = _merged(mine, value) if both else value  # type: ignore[arg-type]  # just tested
     return made
-
-
-def _only_ours(config: dict[str, Any], instance: Any) -> dict[str, Any]:
-    """Return what says how to extend a ccxt object; the rest is on the object itself."""
-    theirs = config.keys() - {"gateway", "account", "ws"}
-    if theirs:
-        key = min(theirs)
-        text = f'option "{key}" belongs on the ccxt object that is extended, set it there'
-        raise ConfigError(text, key=key)
-    return {**config, "options": getattr(instance, "options", {})}
-
-
-def _refusing(method: Callable[..., Any], sentence: str) -> Callable[..., Any]:
-    """Return a stand-in for a method of ccxt that raises when it is called."""
-
-    @functools.wraps(method)
-    async def refuse(*_args: Any, **_kwargs: Any) -> Any:
-        raise CCXT_ERRORS["NotSupported"](sentence)
-
-    return refuse
-
-
-def camel_case(name: str) -> str:
-    """Return ccxt's other spelling of a method: watch_ohlcv -> watchOHLCV."""
-    first, *rest = name.split("_")
-    return first + "".join("OHLCV" if part == "ohlcv" else part.capitalize() for part in rest)
 
 
 def living() -> list[Exchange]:

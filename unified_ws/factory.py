@@ -8,6 +8,7 @@ from typing import Any
 
 from unified_ws import registry
 from unified_ws.adapter import Adapter
+from unified_ws.errors import CCXT_ERRORS
 from unified_ws.exchange import Exchange
 from unified_ws.types import Config
 
@@ -72,6 +73,11 @@ def exchange(
     """
     if isinstance(name, (str, Path, type)):
         return class_of(name)(config)
+    if not isinstance(getattr(name, "id", None), str):
+        raise CCXT_ERRORS["BadRequest"](
+            f"unified_ws.exchange() takes a name, a path, an Adapter class or a ccxt object, "
+            f"not {type(name).__name__}"
+        )
     return class_of(str(name.id))(config, _instance=name)
 
 

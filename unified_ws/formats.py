@@ -289,6 +289,12 @@ class LiveBook(dict[str, Any]):
         """Return the book as it is now, to keep."""
         return OrderBook((key, self[key]) for key in _BOOK_KEYS)
 
+    def __copy__(self) -> OrderBook:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OrderBook:
+        return self.copy()  # its rows are made anew at each look
+
     def __repr__(self) -> str:
         return repr(dict(self.copy()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -85,6 +86,13 @@ class RowsView(Sequence[Any]):
     def __repr__(self) -> str:
         return repr(list(self))
 
+    def copy(self) -> list[Any]:
+        """Return the rows as a list of their own."""
+        return list(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
+        return deepcopy(list(self), memo)
+
     __hash__ = None  # type: ignore[assignment]  # it changes
 
 
@@ -106,6 +114,9 @@ class CacheView(Mapping[str, Any]):
     def copy(self) -> dict[str, Any]:
         """Return the cache as a dict of its own."""
         return dict(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return deepcopy(dict(self), memo)
 
     def __repr__(self) -> str:
         return repr(dict(self))
@@ -187,7 +198,8 @@ class Observe:
         if notice.event == "connected" and self._replaced("on_connected"):
             self._call(self.on_connected, self._client_view(notice.connection))
         elif notice.event in ("closed", "disconnected"):
-            for name in ("on_error", "on_close"):
+            lost = notice.event == "disconnected"
+            for name in ("on_error", "on_close") if lost else ("on_close",):
                 if self._replaced(name):
                     error = CCXT_ERRORS["NetworkError"](notice.reason)
                     self._call(getattr(self, name), self._client_view(notice.connection), error)
@@ -405,11 +417,13 @@ class Observe:
         return {s.symbol or "": entry(s) for s in self._delivering(kind)}
 
     def _latest(self, kind: Kind) -> dict[str, Callable[[], Any]]:
-        return {
-            symbol: partial(self._ticker_dict, row)
-            for stream in self._delivering(kind)
-            for symbol, row in stream.latest.items()
-        }
+        # Several channels may tell of one market: the newest word counts, as in ccxt.
+        newest: dict[str, Any] = {}
+        for stream in self._delivering(kind):
+            for symbol, row in stream.latest.items():
+                if symbol not in newest or row.received_ns >= newest[symbol].received_ns:
+                    newest[symbol] = row
+        return {symbol: partial(self._ticker_dict, row) for symbol, row in newest.items()}
 
     def _ticker_dict(self, row: Any) -> Any:
         if isinstance(row, BidAsk):

@@ -67,11 +67,7 @@ class Collected(list[T], Generic[T]):
         skipped = {"raw", "as_ccxt"}
         return formats.rows_frame(
             [
-                {
-                    name: getattr(row, name)
-                    for name in row.__struct_fields__
-                    if name not in skipped
-                }
+                {name: getattr(row, name) for name in row.__struct_fields__ if name not in skipped}
                 if isinstance(row, msgspec.Struct)
                 else row
                 for row in self

@@ -288,8 +288,7 @@ class Watch(Reading):
                 for stream, cursor in in_turn(streams, cursors):
                     if not self._fresh_book(stream, cursor):
                         continue
-                    self._take(stream, cursor)
-                    cursor.fresh = False
+                    self._served(stream, cursor)
                     return self._book(stream, depth)
                 await self._client.news(streams, started)
 

@@ -3,7 +3,7 @@
 They are here so that an editor and `getattr` find them, with ccxt's signatures; `has` says no,
 and each call raises `NotSupported` with the venue and the method in its sentence.
 """
-# ruff: noqa: B006 - the signatures are ccxt's, and nothing writes to `params`
+# ruff: noqa: ARG002 - the signatures are ccxt's, the bodies only refuse
 
 from __future__ import annotations
 

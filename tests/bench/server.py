@@ -5,7 +5,7 @@ It listens on loopback, prints its port, and answers by the gateway's convention
 measured part; the answer has the last id before it and its own last id:
 
     /go?n=N&rate=0    N frames that are ready, as fast as the socket takes them
-    /go?n=N&rate=R    R frames a second, each with its send time (monotonic ns) as event time
+    /go?n=N&rate=R    R frames a second; trades have their send time (monotonic ns) as event time
 """
 
 from __future__ import annotations
@@ -143,7 +143,8 @@ async def _paced(
     for number in range(count):
         due = begin + number / rate
         time.sleep(max(0.0, due - time.monotonic()))  # noqa: ASYNC251  (nothing else to do)
-        writer.write(feed.frame(start + number, time.monotonic_ns()))
+        at = time.monotonic_ns() if feed.kind == "trade" else NOW_MS + int(1000 * number / rate)
+        writer.write(feed.frame(start + number, at))
         if number % 16 == 0:
             await writer.drain()
             await asyncio.sleep(0)

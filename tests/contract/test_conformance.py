@@ -78,9 +78,17 @@ def test_the_sample_conforms(tmp_path: Path) -> None:
     ("old", "new", "fault"),
     [
         ("import msgspec\n", "import msgspec\nimport time\n", "imports time"),
-        ("import msgspec\n", "import msgspec\nfrom unified_ws import core\n", "imports unified_ws.core"),
+        (
+            "import msgspec\n",
+            "import msgspec\nfrom unified_ws import core\n",
+            "imports unified_ws.core",
+        ),
         ("        head =", "        self.last = frame\n        head =", "assigns self.last"),
-        ("    head =", "    try:\n            pass\n        finally:\n            head =", "has a try"),
+        (
+            "    head =",
+            "    try:\n            pass\n        finally:\n            head =",
+            "has a try",
+        ),
         ('ccxt_id="binance"', 'ccxt_id="nobody"', 'ccxt_id "nobody" is no exchange'),
         ('id="sample"', 'id="Sample"', 'id "Sample" must be lower-case'),
         ('"publicGetDepth",)', '"publicGetDeep",)', "no method publicGetDeep"),
@@ -92,7 +100,11 @@ def test_the_sample_conforms(tmp_path: Path) -> None:
         ('ws.Route("public"', 'ws.Route("sport"', 'unknown endpoint "sport"'),
         ('"op": op', '"op": 1', "subscribe and unsubscribe are the same"),
         ("_request=10", "_request=10, request_bytes=100", "request_bytes is 100"),
-        ("    raise ValueError", "    return (ws.Closing('bye'),)\n        raise ValueError", "gives Closing"),
+        (
+            "    raise ValueError",
+            "    return (ws.Closing('bye'),)\n        raise ValueError",
+            "gives Closing",
+        ),
         ('default="trade"', 'default="deal"', "'deal' is a default and not a value"),
         ('live="wss://', 'live="https://', "is not a WebSocket address"),
         ('"spot": True', '"swap": True', 'no endpoint serves a market of type "spot"'),
@@ -118,7 +130,9 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path) -> None:
 
 def test_a_file_without_docstring_is_named(tmp_path: Path) -> None:
     """Facts without their source cannot be checked by anybody."""
-    text = SAMPLE.read_text().partition('"""\n')[2].replace('from __future__ import annotations', "")
+    text = (
+        SAMPLE.read_text().partition('"""\n')[2].replace("from __future__ import annotations", "")
+    )
     path = tmp_path / "sample.py"
     path.write_text(text)
 

@@ -21,8 +21,9 @@ from pathlib import Path
 import pytest
 
 import unified_ws
+from unified_ws.cli import main
 from unified_ws.cli_output import plain_table
-from unified_ws.testing import Replay
+from unified_ws.testing import FakeVenue, Replay
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "tests" / "fixtures" / "sample" / "sample.py"
@@ -39,7 +40,7 @@ class Running:
     """A running command whose lines are read as they come."""
 
     def __init__(self, *arguments: str, stdout: int = subprocess.PIPE) -> None:
-        self.process = subprocess.Popen(  # noqa: S603  (our own command)
+        self.process = subprocess.Popen(
             [*COMMAND, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True
         )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -84,7 +85,7 @@ def running(*arguments: str, stdout: int = subprocess.PIPE) -> Iterator[Running]
 
 def done(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(  # noqa: S603  (our own command)
+    return subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, timeout=30, check=False
     )
 
@@ -186,7 +187,7 @@ def test_a_terminal_gets_a_table(tmp_path: Path, *, rich: bool) -> None:
         (tmp_path / "rich.py").write_text("raise ImportError('not installed')\n")
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(tmp_path), "COLUMNS": "120"}
-    process = subprocess.Popen(  # noqa: S603  (our own command)
+    process = subprocess.Popen(
         [*COMMAND, "watch", "binance", BTC, ETH, "--fake"],
         stdout=theirs, stderr=subprocess.DEVNULL, env=environment,
     )  # fmt: skip
@@ -229,20 +230,43 @@ def test_a_plain_table_never_wraps() -> None:
         (("watch", "binance", BTC, "--fake", "--book", "0"), 2, "must be 1 or more"),
         (("watch", "binance", BTC, "--gateway", "http://127.0.0.1:1"), 1, "connection refused"),
         (("watch", "none/mine.py", BTC), 2, "none/mine.py cannot be read"),
+        (("venues", "binanse"), 2, "unknown venue"),
         (("replay", "no/such/folder"), 2, "no/such/folder is not a recording"),
         (("fake", "nobody"), 2, "No fake of 'nobody'"),
+        (("fake", "binance", "--port", "99999"), 2, "must be 0 to 65535"),
+        ((), 2, "the following arguments are required: COMMAND"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], status: int, sentence: str) -> None:
+def test_a_mistake_is_one_sentence(
+    capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], status: int, sentence: str
+) -> None:
     """What went wrong, who must act, and no traceback."""
-    ran = done(*arguments)
-    said = [line for line in ran.stderr.splitlines() if "made up" not in line]
+    ended = main(arguments)
+    out, err = capfd.readouterr()
+    said = [line for line in err.splitlines() if "made up" not in line]
 
-    assert ran.returncode == status
-    assert ran.stdout == ""
+    assert (ended, out) == (status, "")
     assert sentence in said[-1]
     assert said[-1].startswith("unified-ws")
+
+
+async def test_time_that_passes_without_a_connection_is_a_failure() -> None:
+    """`--seconds` ends with 0 only where something could have come."""
+    async with FakeVenue("binance") as venue:
+        venue.refuse_sockets(503, times=10_000)
+        arguments = ("watch", "binance", BTC, "--seconds", "1", "--gateway", venue.gateway)
+        ran = await asyncio.to_thread(done, *arguments)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "answered HTTP 503" in ran.stderr.splitlines()[-1]
+
+
+def test_a_mistake_ends_the_process_with_its_status() -> None:
+    """For the scripts that call it."""
+    ran = done("watch", "binanse", BTC)
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == 'unified-ws: unknown venue "binanse": did you mean "binance"?\n'
 
 
 # --- record and replay -------------------------------------------------------------------------
@@ -265,19 +289,17 @@ def test_a_recording_replays_as_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "session"
     recorded = done(
         "record", "binance", BTC, "--trades", "--book", "--ohlcv", "1m", "--ohlcv", "5m",
-        "--out", str(folder), "--seconds", "2", "--fake",
+        "--out", str(folder), "--seconds", "1", "--fake",
     )  # fmt: skip
     assert (recorded.returncode, recorded.stdout) == (0, "")
     assert "2 REST answers" in recorded.stderr  # the markets, the book
-    again = done("record", "binance", BTC, "--fake", "--out", str(folder))
-    assert (again.returncode, "already holds a recording" in again.stderr) == (2, True)
+    assert main(["record", "binance", BTC, "--fake", "--out", str(folder)]) == 2
 
     with running("replay", str(folder), "--speed", "1") as replay:
         gateway = replay.line("gateway ").split()[1]
         arguments = ("watch", "binance", BTC, "--json", "--gateway", gateway)
-        with running(*arguments, "--seconds", "3") as trades:
+        with running(*arguments) as trades:
             first = json.loads(trades.line())
-            trades.process.wait(20)
         status, said, took = replay.end()
     meta = json.loads((folder / "meta.json").read_text())
 
@@ -291,7 +313,7 @@ async def test_a_recorded_session_reads_like_the_venue(tmp_path: Path) -> None:
     """Every recorded trade once and in order, and the books between them."""
     folder = tmp_path / "session"
     done("record", "binance", BTC, "--trades", "--book", "--out", str(folder),
-         "--seconds", "2", "--fake")  # fmt: skip
+         "--seconds", "1.5", "--fake")  # fmt: skip
     replay = Replay(folder, autostart="all")
     ids = [
         json.loads(frame.payload)["t"]
@@ -314,28 +336,32 @@ async def test_a_recorded_session_reads_like_the_venue(tmp_path: Path) -> None:
 
 def test_venues_lists_them_and_shows_the_facts_of_one() -> None:
     """Who pings, what silence means, the limits, where it comes from and what it rests on."""
-    table, facts, data = done("venues"), done("venues", "binance"), done("venues", "--json")
+    table, facts = done("venues"), done("venues", "binance")
 
-    assert (table.returncode, facts.returncode, data.returncode) == (0, 0, 0)
+    assert (table.returncode, facts.returncode) == (0, 0)
     row = next(line for line in table.stdout.splitlines() if line.startswith("binance "))
-    assert "exchanges/binance.py" in row
+    assert "binance.py" in row
     for fact in (
         "the venue pings every 20 s", "dead after 60 s", "1024 a connection", "5 in 1 s",
         "wss://stream.binance.com", "stream.testnet.binance.vision", "evidence", "binance.py",
         'trades "name": trade, aggTrade (trade by default)', "publicGetDepth", " 1h ",
     ):  # fmt: skip
         assert fact in facts.stdout
-    known = {venue["id"]: venue for venue in json.loads(data.stdout)}
+
+
+def test_the_facts_come_as_data_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """What another program asks."""
+    assert main(["venues", "--json"]) == 0
+    known = {venue["id"]: venue for venue in json.loads(capsys.readouterr().out)}
+
     assert known["binance"]["endpoints"]["spot"]["heartbeat"]["by"] == "server"
-    assert done("venues", "binanse").returncode == 2
+    assert known["binance"]["file"].endswith("binance.py")
 
 
-def test_a_venue_of_ones_own_is_shown_too() -> None:
+def test_a_venue_of_ones_own_is_shown_too(capsys: pytest.CaptureFixture[str]) -> None:
     """The path of a file is as good as an id."""
-    ran = done("venues", str(SAMPLE))
-
-    assert ran.returncode == 0
-    assert "wss://sample.invalid/ws" in ran.stdout
+    assert main(["venues", str(SAMPLE)]) == 0
+    assert "wss://sample.invalid/ws" in capsys.readouterr().out
 
 
 def test_version_names_what_matters_in_a_report() -> None:
@@ -348,12 +374,11 @@ def test_version_names_what_matters_in_a_report() -> None:
         assert name in ran.stdout
 
 
-def test_help_documents_the_statuses() -> None:
+def test_help_documents_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
     """Scripts depend on them."""
-    ran = done("watch", "--help")
-
-    assert ran.returncode == 0
-    assert "exit status:" in ran.stdout
+    for arguments in (["--help"], ["watch", "--help"]):
+        assert main(arguments) == 0
+        assert "exit status:" in capsys.readouterr().out
 
 
 def test_check_passes_a_sound_file_and_names_the_fault_of_a_broken_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from math import inf, nan
 from typing import Any, Literal
@@ -48,7 +49,7 @@ def sides(book: Book) -> tuple[dict[float, float], dict[float, float]]:
 @pytest.mark.parametrize("seed", range(8))
 def test_levels_are_a_sorted_dict(seed: int) -> None:
     """Thousands of changes, checked against a plain dict after each."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     levels = Levels()
     model: dict[float, float] = {}
     for _ in range(400):
@@ -265,7 +266,7 @@ def test_a_bad_level_among_the_buffered_invalidates_too() -> None:
 # --- property: never a wrong valid book -------------------------------------------------
 
 
-class Market_:
+class TrueBook:
     """A true book: every number changes one level; all states are remembered."""
 
     def __init__(self, rng: random.Random, changes: int) -> None:
@@ -304,10 +305,10 @@ def test_no_interleaving_ends_in_a_wrong_valid_book(block: int) -> None:
     stream has been whole for a while and a fresh snapshot came, it is valid.
     """
     for seed in range(block * 200, block * 200 + 200):
-        rng = random.Random(seed)  # noqa: S311
-        market = Market_(rng, 60)
+        rng = random.Random(seed)
+        market = TrueBook(rng, 60)
         cuts = sorted({0, 60, *(rng.randrange(1, 60) for _ in range(25))})
-        stream = [market.delta(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+        stream = [market.delta(a, b) for a, b in itertools.pairwise(cuts)]
         story: list[BookUpdate] = []
         for delta in stream:
             if rng.random() < 0.08:
@@ -320,7 +321,7 @@ def test_no_interleaving_ends_in_a_wrong_valid_book(block: int) -> None:
                 story.insert(rng.randrange(len(story)), story.pop(rng.randrange(len(story))))
         sync = BookSync("BTC/USDT", "rest")
 
-        def check(sync: BookSync = sync, market: Market_ = market, seed: int = seed) -> None:
+        def check(sync: BookSync = sync, market: TrueBook = market, seed: int = seed) -> None:
             if sync.valid:
                 assert sync.book.nonce is not None
                 assert sides(sync.book) == market.states[sync.book.nonce], seed
@@ -411,9 +412,7 @@ def test_bad_levels_reach_the_quarantine_and_no_further() -> None:
     """One row of nonsense resyncs this book; the stream goes on."""
     made = stream()
     fill(made)
-    made.accept(
-        [update(bids=[(9.0, nan)], prev=100, last=101), update(prev=101, last=102)], 2.0, 7
-    )
+    made.accept([update(bids=[(9.0, nan)], prev=100, last=101), update(prev=101, last=102)], 2.0, 7)
     host = made.host
     assert isinstance(host, Host)
     assert len(host.bad) == 1
@@ -481,8 +480,8 @@ def test_each_snapshot_costs_no_more_than_it_must() -> None:
 
 def test_the_ring_replays_the_book_for_a_lossless_reader() -> None:
     """Every book between two looks can be had, resyncs included, and equals the live one."""
-    rng = random.Random(5)  # noqa: S311
-    market = Market_(rng, 300)
+    rng = random.Random(5)
+    market = TrueBook(rng, 300)
     made = stream()
     replica = Replica(made)
     assert replica.seed() is None

@@ -280,6 +280,15 @@ def test_an_answer_long_before_the_deadline_counts_although_the_tick_is_late() -
     assert conn.state is State.LIVE
 
 
+def test_an_answer_within_the_same_instant_counts() -> None:
+    """A clock that jumps (a fake one, a suspended laptop) may not move between the two."""
+    conn = live(heartbeat=Heartbeat(by="protocol", every_s=20, timeout_s=10, idle_ping_s=0))
+    conn.tick(20.0)
+    conn.received(20.0)
+    assert conn.tick(30.0) == []
+    assert conn.state is State.LIVE
+
+
 def test_every_ping_is_judged_even_where_they_follow_each_other_closely() -> None:
     """The answer to an earlier ping says nothing about a later one."""
     conn = live(heartbeat=Heartbeat(by="protocol", every_s=10, timeout_s=10, idle_ping_s=0))

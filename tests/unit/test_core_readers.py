@@ -55,7 +55,7 @@ def test_rows_handed_out_are_the_readers_own() -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_a_ring_counts_exactly_what_it_dropped(seed: int) -> None:
     """Against a list that keeps everything: rows plus missed is all there was."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     ring: Ring[int] = Ring(rng.randrange(1, 30))
     written: list[int] = []
     position = 0
@@ -214,7 +214,7 @@ def test_an_ended_stream_forgets_everybody() -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_a_task_per_call_loses_and_repeats_nothing(seed: int) -> None:
     """Random tasks beside a long reader: the short ones share the rows, in order, once."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     readers, ring = Readers(60.0), Ring[int](10_000)
     now, written = 0.0, 0
     long = readers.cursor("long", now, ring.base, ring.head)

@@ -17,6 +17,8 @@ from typing import Literal
 from unified_ws.events import BookUpdate, Level
 
 BUFFERED_DELTAS = 20_000
+UNSEEN = 3
+"""After so many updates without a look, sorting anew is cheaper than keeping the order."""
 
 
 class BadLevel(ValueError):
@@ -24,19 +26,32 @@ class BadLevel(ValueError):
 
 
 class Levels:
-    """One side of a book: amounts by price, and the prices in ascending order."""
+    """One side of a book: amounts by price, and the prices in ascending order.
 
-    __slots__ = ("amounts", "prices")
+    The order is kept up with each update only while somebody looks at it; after a few updates
+    without a look it is dropped and made anew for the next one. So a burst costs half.
+    """
+
+    __slots__ = ("_prices", "_unseen", "amounts")
 
     def __init__(self) -> None:
         self.amounts: dict[float, float] = {}
-        self.prices: list[float] = []
+        self._prices: list[float] | None = []
+        self._unseen = 0
+
+    @property
+    def prices(self) -> list[float]:
+        """Return the prices in ascending order, to look at and not to keep."""
+        self._unseen = 0
+        if self._prices is None:
+            self._prices = sorted(self.amounts)
+        return self._prices
 
     def copy(self) -> Levels:
         """Return an independent copy."""
         twin = Levels()
         twin.amounts = self.amounts.copy()
-        twin.prices = self.prices[:]
+        twin._prices = self.prices[:]
         return twin
 
     def replace(self, levels: list[Level]) -> None:
@@ -45,15 +60,23 @@ class Levels:
             if not (0.0 < price < inf and 0.0 <= amount < inf):
                 raise BadLevel(f"price {price!r}, amount {amount!r}")
         self.amounts = {price: amount for price, amount in levels if amount}
-        self.prices = sorted(self.amounts)
+        self._prices = None
 
     def apply(self, levels: list[Level]) -> None:
         """Set the amount of each price; 0 removes it (removing an absent one is normal)."""
-        amounts, prices = self.amounts, self.prices
+        self._unseen += 1
+        if self._unseen > UNSEEN:
+            self._prices = None
+        amounts, prices = self.amounts, self._prices
         for price, amount in levels:
             if not (0.0 < price < inf and 0.0 <= amount < inf):
                 raise BadLevel(f"price {price!r}, amount {amount!r}")
-            if amount:
+            if prices is None:
+                if amount:
+                    amounts[price] = amount
+                else:
+                    amounts.pop(price, None)
+            elif amount:
                 if price not in amounts:
                     insort(prices, price)
                 amounts[price] = amount

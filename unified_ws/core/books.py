@@ -1,19 +1,24 @@
 """The order book of one market as a stream.
 
-The ring holds the updates that changed the book, so that a lossless reader replays each of
-them on a copy of its own (`Replica`) while others just look at the newest state. The book
+The ring holds the updates that changed the book until every lossless reader has replayed them
+on a copy of its own (`Replica`), while others just look at the newest state. The book
 itself is kept by `BookSync`; this class says when it needs a new first state and tells nobody
 of an invalid book.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakSet
 
-from unified_ws.core.book import BadLevel, Book, BookSync, Verdict
+from unified_ws.core.book import BUFFERED_DELTAS, BadLevel, Book, BookSync, Verdict
 from unified_ws.core.streams import Stream
 from unified_ws.events import BookUpdate
+
+KEPT_UPDATES = 64
+"""Updates kept without a reader; memory that is used again at once costs least."""
 
 USUAL_DEPTH = 1000
 """How many levels a side are asked for where the caller names no limit."""
@@ -38,7 +43,9 @@ class BookStream(Stream):
         self.resyncs = 0
         self.view: Any = None
         self.snapshot_tries = 0
+        self.replicas: WeakSet[Replica] = WeakSet()
         self.reason = "waiting for its first state"
+        self._ahead: deque[BookUpdate] = deque(maxlen=BUFFERED_DELTAS)
 
     @property
     def valid(self) -> bool:
@@ -82,6 +89,23 @@ class BookStream(Stream):
             update.received_ns = wall_ns
             self.feed(update, now)
 
+    def hold_back(self, events: Sequence[Any], wall_ns: int) -> None:
+        """Keep what the next connection of a rotation says: it may be ahead of this one."""
+        for update in events:
+            update.received_ns = wall_ns
+            self._ahead.append(update)
+
+    def forget_ahead(self) -> None:
+        """Drop what was held back: the connection that said it is lost."""
+        self._ahead.clear()
+
+    def switch(self, now: float) -> None:
+        """Follow the next connection from here on; what this one has said too is stale."""
+        updates = list(self._ahead)
+        self._ahead.clear()
+        for update in updates:
+            self.feed(update, now)
+
     def feed(self, update: BookUpdate, now: float) -> Verdict | None:
         """Take one update; None if its rows were bad."""
         sync = self.sync
@@ -106,6 +130,12 @@ class BookStream(Stream):
             self.duplicates += 1
         return verdict
 
+    def _push(self, rows: Sequence[Any], now: float) -> None:
+        super()._push(rows, now)
+        ring = self.rows
+        if len(ring.rows) > KEPT_UPDATES:
+            ring.forget(min((replica.position for replica in self.replicas), default=ring.head))
+
 
 class Replica:
     """A lossless reader's own copy of the book, moved update by update."""
@@ -114,6 +144,7 @@ class Replica:
         self._stream = stream
         self.book: Book | None = None
         self.position = stream.rows.head
+        stream.replicas.add(self)
 
     def seed(self) -> Book | None:
         """Jump to the present; None if there is no valid book."""

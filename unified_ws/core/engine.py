@@ -54,8 +54,9 @@ _STREAMS: dict[Kind, type[Stream]] = {
     Kind.TRADES: TradeStream, Kind.BOOK: BookStream, Kind.TICKER: RowStream,
     Kind.BIDS_ASKS: RowStream, Kind.OHLCV: CandleStream,
 }  # fmt: skip
-_ONE_LEG = (Kind.TICKER, Kind.OHLCV)
-"""Kinds whose rows carry no number: of two connections only one is listened to."""
+_ONE_LEG = (Kind.TICKER, Kind.OHLCV, Kind.BOOK)
+"""Kinds of which only one connection is listened to: their rows carry no number, or (books) the
+numbers of two connections would show holes that are none."""
 
 
 class Engine:
@@ -273,6 +274,9 @@ class Engine:
         if not entry.settled:
             self._first_delivery(link, entry, now)
         if entry.owner != link.number and entry.streams[0].kind in _ONE_LEG:
+            if entry.heir == link.number and entry.streams[0].kind is Kind.BOOK:
+                for book in _books(entry):
+                    book.hold_back(batch.events, wall_ns)
             return
         for stream in entry.streams:
             stream.accept(batch.events, now, wall_ns)
@@ -576,6 +580,8 @@ class Engine:
             if entry.heir == link.number:
                 entry.settled = False
                 link.unheard.add(entry.route.topic)
+                for book in _books(entry):
+                    book.forget_ahead()
             if entry.owner != link.number:
                 continue
             entry.settled = False
@@ -583,9 +589,11 @@ class Engine:
             if heir is not None:
                 entry.owner, entry.heir = heir.number, None
                 if heir.topics.confirmed(entry.route.topic):
+                    self._switch(entry, now)
                     continue  # the replacement was already listening: nothing is lost
             for stream in list(entry.streams):
                 self._down(stream, now, reason)
+            self._switch(entry, now)
         for other in list(self.links.values()):
             if other.replaces == link.number:
                 # What it carried is the other's now; nobody needs it back.
@@ -635,13 +643,24 @@ class Engine:
         for entry in self.topics.values():
             if entry.heir == heir.number:
                 entry.owner, entry.heir, entry.settled = heir.number, None, False
+                self._switch(entry, now)
         if old is not None:
             self.notice("rotated", link=heir, reason=f"replaces connection {old.number}")
             self._perform(old, old.machine.stop(now, "replaced"), now)
         self._rotate_again(heir, now)
+
+    def _switch(self, entry: TopicEntry, now: float) -> None:
+        for book in _books(entry):
+            book.switch(now)
+            if book.needs_care:
+                self.recovery.look_at(book, now)
 
     def _rotate_again(self, heir: Link, now: float) -> None:
         """Replace a connection that was told to go while it was taking over itself."""
         reason, heir.rotate_again = heir.rotate_again, ""
         if reason and not self.closed and heir.machine.state is m.State.LIVE:
             self._rotate(heir, now, reason)
+
+
+def _books(entry: TopicEntry) -> list[BookStream]:
+    return [stream for stream in entry.streams if isinstance(stream, BookStream)]

@@ -244,7 +244,7 @@ class Connection:
                 return []
             case "silence":
                 why = f"nothing received for {now - self.received_at:.0f} s"
-            case "pong" if self.received_at > self._asked_at:
+            case "pong" if self.received_at >= self._asked_at:
                 return []  # something came since we asked: the wire is alive
             case "pong":
                 why = f"no answer to a ping within {beat.timeout_s:g} s"
@@ -265,7 +265,7 @@ class Connection:
 
     def _ask(self, now: float) -> None:
         # A question that is still open keeps its own deadline; an answered one is replaced.
-        if "pong" not in self._timers or self.received_at > self._asked_at:
+        if "pong" not in self._timers or self.received_at >= self._asked_at:
             self._timers["pong"] = now + self.heartbeat.timeout_s
             self._asked_at = now
 

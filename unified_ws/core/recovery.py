@@ -142,12 +142,12 @@ class Recovery:
                 return
             try:
                 update = self._engine.adapter.snapshot(body, market)
-            except Exception as exc:
-                error = f"its answer could not be read: {exc!r}"
-            else:
                 # A side shorter than asked for is the whole side.
                 update.received_ns, update.depth = wall_ns, depth
                 verdict = stream.feed(update, now)
+            except Exception as exc:
+                error = f"its answer could not be read: {exc!r}"
+            else:
                 stream.needs_care = False
                 if verdict is Verdict.APPLIED or verdict is Verdict.STALE:
                     if verdict is Verdict.APPLIED and stream.resyncs:
@@ -184,21 +184,22 @@ class Recovery:
         self, stream: TradeStream, case: Case, body: Any, error: str | None,
         now: float, wall_ns: int,
     ) -> None:  # fmt: skip
-        rows: Sequence[Any] = ()
+        rows: list[Any] = []
+        fresh: list[Any] = []
+        before, hole = stream.delivered, stream.hole()
+        last, number = stream.last, stream.last_number
         if error is None and stream.sub.market is not None:
             try:
-                rows = self._engine.adapter.history(body, stream.routes[0], stream.sub.market)
+                rows = [*self._engine.adapter.history(body, stream.routes[0], stream.sub.market)]
+                fresh = [row for row in rows if self._belongs(row, stream)]
+                for row in fresh:
+                    row.recovered = True
+                stream.merge(fresh, now, wall_ns)
             except Exception as exc:
                 error = f"its answer could not be read: {exc!r}"
         if error is not None:
             self._again(stream, case, error, now)
             return
-        before, hole = stream.delivered, stream.hole()
-        fresh = [row for row in rows if self._belongs(row, stream)]
-        for row in fresh:
-            row.recovered = True
-        last, number = stream.last, stream.last_number
-        stream.merge(fresh, now, wall_ns)
         filled = stream.delivered - before
         if stream.contiguous:
             end = stream.last_number if hole is None else min(stream.last_number, hole[1])

@@ -54,8 +54,13 @@ class Ring(Generic[R]):
         """Return at most the newest `count` rows, oldest first."""
         return self.rows[-count:] if count > 0 else []
 
+    def forget(self, before: int) -> None:
+        """Drop the rows before a position: nobody will ask for them."""
+        surplus = min(before, self.head) - self.base
+        if surplus > 0:
+            del self.rows[:surplus]
+            self.base += surplus
+
     def _trim(self) -> None:
         # Whole slices are cut now and then: per row this costs less than a circular index.
-        surplus = len(self.rows) - self.capacity
-        del self.rows[:surplus]
-        self.base += surplus
+        self.forget(self.head - self.capacity)

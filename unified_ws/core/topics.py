@@ -150,7 +150,7 @@ class Topics:
             if topic is None or topic.told == op:
                 del self._dirty[name]  # the wish changed and changed back
                 continue
-            if topic.alone:
+            if topic.alone and op == "subscribe":
                 alone.append((op, [name]))
             else:
                 batches.setdefault((op, topic.group), []).append(name)

@@ -11,6 +11,7 @@ text: repeats are recognised among the last few thousand.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from unified_ws.core.ledger import Gap
@@ -58,38 +59,43 @@ class TradeStream(Stream):
             return
         if self.contiguous and not self.held and len(events) == 1:
             row = events[0]  # the path of nearly every frame, hence spelled out
-            if row.number == self.last_number + 1 and 0.0 < row.price and 0.0 <= row.amount:
-                if valid_trade(row):
-                    row.received_ns = wall_ns
-                    self.last_number = row.number
-                    self.last = row
-                    self.rows.append(row)
-                    self.data_at = now
-                    self.delivered += 1
-                    if self.waiters:
-                        self.wake()
-                    return
+            if (
+                row.number == self.last_number + 1
+                and 0.0 < row.price < inf
+                and 0.0 <= row.amount < inf
+            ):
+                row.received_ns = wall_ns
+                self.last_number = row.number
+                self.last = row
+                self.rows.append(row)
+                self.data_at = now
+                self.delivered += 1
+                if self.waiters:
+                    self.wake()
+                return
         self.merge(events, now, wall_ns)
 
     def merge(self, events: Sequence[Trade], now: float, wall_ns: int) -> None:
         """Take rows from anywhere: live, another connection, or REST."""
         out: list[Trade] = []
-        for row in events:
-            if not valid_trade(row):
-                self.host.bad_row(self, row, "a price or amount that no market can have")
-                continue
-            row.received_ns = wall_ns
-            if self.contiguous:
-                self._ordered(row, now, out)
-            elif row.id not in self._known:
-                self._remember(row.id)
-                out.append(row)
-            else:
-                self.duplicates += 1
-        if out:
-            self.last = out[-1]
-            self.last_number = max(self.last_number, self.last.number)
-            self._push(out, now)
+        try:
+            for row in events:
+                if not valid_trade(row):
+                    self.host.bad_row(self, row, "a price or amount that no market can have")
+                    continue
+                row.received_ns = wall_ns
+                if self.contiguous:
+                    self._ordered(row, now, out)
+                elif row.id not in self._known:
+                    self._remember(row.id)
+                    out.append(row)
+                else:
+                    self.duplicates += 1
+        finally:  # a row that breaks the rules of its type must not take others with it
+            if out:
+                self.last = out[-1]
+                self.last_number = max(self.last_number, self.last.number)
+                self._push(out, now)
 
     @property
     def first_parked(self) -> Trade | None:

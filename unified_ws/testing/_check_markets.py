@@ -103,7 +103,10 @@ def every_sub(venue: Venue, market: Market) -> Iterator[Sub]:
 
 def named(sub: Sub) -> str:
     """Name a subscription for a person."""
-    what: list[str] = [sub.kind.value, sub.market.symbol if sub.market else f"all {sub.market_type}"]
+    what: list[str] = [
+        sub.kind.value,
+        sub.market.symbol if sub.market else f"all {sub.market_type}",
+    ]
     if sub.timeframe:
         what.append(sub.timeframe)
     if sub.depth:

@@ -28,20 +28,23 @@ class Fault(NamedTuple):
 def foreign_imports(tree: ast.Module) -> Iterator[Fault]:
     """Yield imports of what an adapter must not know."""
     for node in ast.walk(tree):
-        names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = f"{TWINS}.{node.module or ''}".rstrip(".") if node.level else node.module or ""
             whole = base == "unified_ws"
             names = [f"{base}.{alias.name}" for alias in node.names] if whole else [base]
+        else:
+            continue
         for name in names:
             if not _is_allowed(name):
-                yield Fault(f"imports {name}: only the border, msgspec and pure modules", node.lineno)  # type: ignore[attr-defined]  # both imports have it
+                yield Fault(
+                    f"imports {name}: only the border, msgspec and pure modules", node.lineno
+                )
 
 
 def _is_allowed(name: str) -> bool:
-    ours = name == BORDER or name == TWINS or name.startswith(f"{TWINS}.")
+    ours = name in (BORDER, TWINS) or name.startswith(f"{TWINS}.")
     return ours or name in PURE or name.partition(".")[0] in PURE
 
 

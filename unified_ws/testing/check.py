@@ -85,7 +85,7 @@ def check(adapter: str | Path | type[Adapter], frames: str | Path | None = None)
     try:
         classes = _classes(adapter)
     except venue_files.BadVenue as error:
-        return Report([Line(False, str(error))])  # noqa: FBT003  (a field)
+        return Report([Line(False, str(error))])
     lines = []
     for cls in classes:
         lines += _Check(cls, Path(frames) if frames is not None else None).run()
@@ -143,10 +143,10 @@ class _Check:
         except Exception as error:  # whatever the file does, its author gets a line
             faults = [Fault(f"raised {_said(error)}", _line_of(error, self.path))]
         if not faults:
-            return [Line(True, held())]  # noqa: FBT003  (a field)
-        shown = [Line(False, f.text, self._where(f.line)) for f in faults[:_SHOWN]]  # noqa: FBT003
+            return [Line(True, held())]
+        shown = [Line(False, f.text, self._where(f.line)) for f in faults[:_SHOWN]]
         if len(faults) > _SHOWN:
-            shown.append(Line(False, f"and {len(faults) - _SHOWN} more of that kind"))  # noqa: FBT003
+            shown.append(Line(False, f"and {len(faults) - _SHOWN} more of that kind"))
         return shown
 
     def _where(self, line: int | str | None) -> str:
@@ -200,7 +200,9 @@ class _Check:
                 yield Fault(f'no endpoint serves a market of type "{market_type}"')
             self.markets += mine
         known = {market.symbol for market in self.markets}
-        self.markets += [m for m in (self.read.markets if self.read else ()) if m.symbol not in known]
+        self.markets += [
+            m for m in (self.read.markets if self.read else ()) if m.symbol not in known
+        ]
         for market in self.markets:
             for sub in (
                 *markets_.plain_subs(self.venue, market), *markets_.varied_subs(self.venue, market)
@@ -308,7 +310,7 @@ class _Check:
             largest[endpoint] = max(largest.get(endpoint, []), list(topics), key=len)
         return largest
 
-    def _request(self, frame: bytes, topics: int, most: int | None) -> Faults:
+    def _request(self, frame: object, topics: int, most: int | None) -> Faults:
         line = self._def("request")
         what = f"a request of {topics} topics"
         if not isinstance(frame, bytes):
