@@ -24,16 +24,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from unified_ws import adapter as ws
 
-_INTERVALS = {
-    name: name
-    for name in "1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M".split()
-}  # 5.4
+_INTERVALS = (
+    "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w",
+    "1M",
+)  # 5.4  # fmt: skip
 
 VENUE = ws.Venue(
     id="binance",
@@ -47,31 +47,24 @@ VENUE = ws.Venue(
             demo="wss://demo-stream.binance.com/stream",
             serves={"spot": True},
             heartbeat=ws.Heartbeat(by="server", every_s=20, timeout_s=20, silence_s=60),  # 3
-            limits=ws.Limits(
-                topics_per_request=200,  # 2: undocumented, what careful clients send
-                topics_per_connection=1024,
-                messages=ws.Window(n=5, per_s=1),
-                dials=ws.Window(n=300, per_s=300),
-                lifetime_s=24 * 3600,
-                rotate_after_s=23 * 3600,  # 9
+            limits=ws.Limits(  # 2; names a request: undocumented, what careful clients send
+                topics_per_request=200, topics_per_connection=1024,
+                messages=ws.Window(n=5, per_s=1), dials=ws.Window(n=300, per_s=300),
+                lifetime_s=24 * 3600, rotate_after_s=23 * 3600,  # 9
             ),
         ),
     },
     kinds=frozenset(ws.Kind),
     all_markets=frozenset({ws.Kind.TICKER}),
-    timeframes=_INTERVALS,
+    timeframes={name: name for name in _INTERVALS},
     switches={
         ws.Kind.TRADES: {"name": ws.Switch(values=("trade", "aggTrade"), default="trade")},
-        ws.Kind.BOOK: {
-            "watchOrderBookRate": ws.Switch(values=("100", "1000"), default="100"),  # 6.1
-        },
-        ws.Kind.TICKER: {
-            "name": ws.Switch(
-                values=("ticker", "miniTicker", "ticker_1h", "ticker_4h", "ticker_1d"),
-                default="ticker",
-                defaults={"watchTickers": "miniTicker"},
-            ),
-        },
+        ws.Kind.BOOK: {"watchOrderBookRate": ws.Switch(values=("100", "1000"), default="100")},
+        ws.Kind.TICKER: {"name": ws.Switch(
+            values=("ticker", "miniTicker", "ticker_1h", "ticker_4h", "ticker_1d"),
+            default="ticker", defaults={"watchTickers": "miniTicker"},
+            for_all=("miniTicker", "ticker_1h", "ticker_4h", "ticker_1d"),  # 1.5
+        )},
         ws.Kind.BIDS_ASKS: {"name": ws.Switch(values=("bookTicker",), default="bookTicker")},
         ws.Kind.OHLCV: {
             "name": ws.Switch(values=("kline",), default="kline", aliases=("channel",)),
@@ -81,12 +74,11 @@ VENUE = ws.Venue(
     rest=ws.RestHost(budget=ws.Window(n=6000, per_s=60), per_ccxt_cost=5),  # 1.4, 6.2
     rest_methods=("publicGetDepth", "publicGetTrades", "publicGetAggTrades"),
     rest_options={"fetchMarkets": {"types": ["spot"]}},
-    closes={
-        1008: ws.CloseRule(floor_s=5),  # 9: too many messages; not a verdict
-        418: ws.CloseRule(floor_s=120),
+    closes={  # 9: 1008 means too many messages, it is no verdict
+        1008: ws.CloseRule(floor_s=5), 418: ws.CloseRule(floor_s=120),
         429: ws.CloseRule(floor_s=10),
     },
-)
+)  # fmt: skip
 
 _DEPTHS = ((100, 5.0), (500, 25.0), (1000, 50.0), (5000, 250.0))  # 6.2: limit, weight
 
@@ -97,7 +89,7 @@ class _Head(msgspec.Struct, gc=False):
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw()
     id: int | str | None = None
-    result: msgspec.Raw = msgspec.Raw()
+    e: str = ""
     error: dict[str, Any] | None = None
     code: int | None = None
     msg: str = ""
@@ -120,7 +112,7 @@ class _AggTrade(msgspec.Struct, gc=False):  # 5.1
     m: bool
     a: int
     f: int
-    l: int  # noqa: E741  (the venue's name)
+    l: int
 
 
 class _Depth(msgspec.Struct, gc=False):  # 6.1
@@ -138,7 +130,7 @@ class _Ticker(msgspec.Struct):  # 5.2; the mini ticker has only the first half
     c: float
     o: float
     h: float
-    l: float  # noqa: E741
+    l: float
     v: float
     q: float
     C: int | None = None
@@ -167,7 +159,7 @@ class _K(msgspec.Struct):  # 5.4
     i: str
     o: float
     h: float
-    l: float  # noqa: E741
+    l: float
     c: float
     v: float
     x: bool
@@ -178,74 +170,6 @@ class _Kline(msgspec.Struct):
     k: _K
 
 
-class _Event(msgspec.Struct):
-    e: str = ""
-
-
-# --- mappings: payload -> events ------------------------------------------------------------
-
-
-def _trade(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
-    d = _read_trade(raw)
-    symbol = markets(d.s)
-    if symbol is None:
-        return []
-    side: ws.Side = "sell" if d.m else "buy"
-    return [ws.Trade(symbol, str(d.t), d.T, d.p, d.q, side, raw, d.t)]
-
-
-def _agg_trade(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
-    d = _read_agg(raw)
-    symbol = markets(d.s)
-    if symbol is None:
-        return []
-    side: ws.Side = "sell" if d.m else "buy"
-    return [ws.Trade(symbol, str(d.a), d.T, d.p, d.q, side, raw, d.a, d.l - d.f + 1)]
-
-
-def _depth(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
-    d = _read_depth(raw)
-    symbol = markets(d.s)
-    if symbol is None:
-        return []
-    return [ws.BookUpdate(symbol, "delta", d.b, d.a, d.E, d.u, d.U - 1)]  # 6.3
-
-
-def _quote(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
-    d = _read_quote(raw)
-    symbol = markets(d.s)
-    if symbol is None:
-        return []
-    # Spot sends no time with it (5.3).
-    return [ws.BidAsk(symbol, None, d.b, d.B, d.a, d.A, d.u, raw)]
-
-
-def _ticker(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
-    raws = _read_rows(raw) if topic[0] == "!" else [raw]
-    rows: list[ws.Event] = []
-    for one in raws:
-        d = _read_ticker(one)
-        symbol = markets(d.s)
-        if symbol is not None:
-            rows.append(
-                ws.Ticker(
-                    symbol, d.C or d.E, last=d.c, bid=d.b, bid_volume=d.B, ask=d.a,
-                    ask_volume=d.A, open=d.o, high=d.h, low=d.l, previous_close=d.x, change=d.p,
-                    percentage=d.P, vwap=d.w, base_volume=d.v, quote_volume=d.q, raw=one,
-                )
-            )  # fmt: skip
-    return rows
-
-
-def _kline(raw: msgspec.Raw, topic: str, markets: ws.Markets) -> list[ws.Event]:
-    d = _read_kline(raw)
-    k = d.k
-    symbol = markets(k.s)
-    if symbol is None:
-        return []
-    return [ws.Candle(symbol, k.i, k.t, k.o, k.h, k.l, k.c, k.v, k.x, d.E, raw=raw)]
-
-
 _read_head = ws.reader(_Head)
 _read_trade = ws.reader(_Trade)
 _read_agg = ws.reader(_AggTrade)
@@ -253,18 +177,77 @@ _read_depth = ws.reader(_Depth)
 _read_quote = ws.reader(_Quote)
 _read_ticker = ws.reader(_Ticker)
 _read_kline = ws.reader(_Kline)
-_read_event = ws.reader(_Event)
 _read_rows = ws.reader(list[msgspec.Raw])
 
-_CHANNELS = {
+# --- mappings: payload -> event, or None for a market that is not served here ----------------
+
+def _trade(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
+    d = _read_trade(raw)
+    symbol = markets(d.s)
+    if symbol is None:
+        return None
+    return ws.Trade(symbol, str(d.t), d.T, d.p, d.q, "sell" if d.m else "buy", raw, d.t)
+
+
+def _agg_trade(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
+    d = _read_agg(raw)
+    symbol = markets(d.s)
+    if symbol is None:
+        return None
+    side: ws.Side = "sell" if d.m else "buy"
+    return ws.Trade(symbol, str(d.a), d.T, d.p, d.q, side, raw, d.a, d.l - d.f + 1)
+
+
+def _depth(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
+    d = _read_depth(raw)
+    symbol = markets(d.s)
+    if symbol is None:
+        return None
+    return ws.BookUpdate(symbol, "delta", d.b, d.a, d.E, d.u, d.U - 1)  # 6.3
+
+
+def _quote(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
+    d = _read_quote(raw)
+    symbol = markets(d.s)
+    # Spot sends no time with it (5.3).
+    if symbol is None:
+        return None
+    return ws.BidAsk(symbol, None, d.b, d.B, d.a, d.A, d.u, raw)
+
+
+def _ticker(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
+    d = _read_ticker(raw)
+    symbol = markets(d.s)
+    if symbol is None:
+        return None
+    return ws.Ticker(
+        symbol, d.C or d.E, last=d.c, bid=d.b, bid_volume=d.B, ask=d.a, ask_volume=d.A,
+        open=d.o, high=d.h, low=d.l, previous_close=d.x, change=d.p, percentage=d.P, vwap=d.w,
+        base_volume=d.v, quote_volume=d.q, raw=raw,
+    )  # fmt: skip
+
+
+def _kline(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
+    d = _read_kline(raw)
+    k, symbol = d.k, markets(d.k.s)
+    if symbol is None:
+        return None
+    return ws.Candle(symbol, k.i, k.t, k.o, k.h, k.l, k.c, k.v, k.x, d.E, raw=raw)
+
+
+_Parse: TypeAlias = Callable[[msgspec.Raw, ws.Markets], ws.Event | None]
+_CHANNELS: dict[str, _Parse] = {
     "trade": _trade, "aggTrade": _agg_trade, "depth": _depth, "bookTicker": _quote,
     "ticker": _ticker, "miniTicker": _ticker, "kline": _kline,
 }  # fmt: skip
 
 
+_CLOSING = ws.Closing("the venue announces a shutdown")
+
+
 @lru_cache(4096)
-def _parser(topic: str) -> Callable[[msgspec.Raw, str, ws.Markets], list[ws.Event]]:
-    channel = topic.partition("@")[2] if topic[0] != "!" else topic[1:]
+def _parser(topic: str) -> _Parse:
+    channel = topic[1:] if topic[0] == "!" else topic.partition("@")[2]
     return _CHANNELS[channel.partition("_")[0].partition("@")[0]]
 
 
@@ -282,19 +265,21 @@ class Binance(ws.Adapter):
             return (ws.Route("spot", topic),)
         market, low = sub.market.id, sub.market.id.lower()
         if sub.kind is ws.Kind.TRADES:
-            return (ws.Route("spot", f"{low}@{name}", history=_history(name, market), contiguous_ids=True),)
+            history = _history(name, market)
+            return (ws.Route("spot", f"{low}@{name}", history=history, contiguous_ids=True),)
         if sub.kind is ws.Kind.BOOK:
             rate = "" if sub.channel["watchOrderBookRate"] == "1000" else "@100ms"
             snapshot = ws.Snapshot("publicGetDepth", {"symbol": market}, "limit", _DEPTHS)
             return (ws.Route("spot", f"{low}@depth{rate}", snapshot=snapshot),)
         if sub.kind is ws.Kind.OHLCV:
             zone = "@+08:00" if sub.channel["timezone"] in ("+08:00", "8") else ""
-            return (ws.Route("spot", f"{low}@kline_{_INTERVALS[sub.timeframe]}{zone}"),)
+            return (ws.Route("spot", f"{low}@kline_{sub.timeframe}{zone}"),)
         return (ws.Route("spot", f"{low}@{name}"),)
 
     def request(self, op: ws.Op, topics: Sequence[str], call: ws.Call) -> bytes:
         """Build a SUBSCRIBE or UNSUBSCRIBE (4)."""
-        return msgspec.json.encode({"method": op.upper(), "params": list(topics), "id": int(call.id)})
+        request = {"method": op.upper(), "params": list(topics), "id": int(call.id)}
+        return msgspec.json.encode(request)
 
     def decode(self, frame: bytes, at: str, markets: ws.Markets) -> Sequence[ws.Inbound]:
         """Translate one frame of the combined stream."""
@@ -302,9 +287,13 @@ class Binance(ws.Adapter):
         topic = head.stream
         if topic:
             if topic == "!serverShutdown":  # 9
-                return (ws.Closing("the venue announces a shutdown"),)
-            events = _parser(topic)(head.data, topic, markets)
-            return (ws.Batch(topic, events, 0 if events else 1),)
+                return (_CLOSING,)
+            parse = _parser(topic)
+            if topic[0] == "!":
+                rows = _read_rows(head.data)
+                return (ws.by_row(topic, rows, lambda row: parse(row, markets)),)
+            event = parse(head.data, markets)
+            return (ws.Batch(topic, (), 1) if event is None else ws.Batch(topic, (event,)),)
         about = "" if head.id is None else str(head.id)
         if head.error is not None:  # 4: both forms of an error have been seen
             return (ws.Refused(f"{head.error.get('msg')} (code {head.error.get('code')})", about),)
@@ -312,8 +301,8 @@ class Binance(ws.Adapter):
             return (ws.Refused(f"{head.msg} (code {head.code})", about),)
         if head.id is not None:
             return (ws.Ack(about),)
-        if _read_event(frame).e == "serverShutdown":
-            return (ws.Closing("the venue announces a shutdown"),)
+        if head.e == "serverShutdown":
+            return (_CLOSING,)
         raise ValueError("neither an event, an answer nor an error")
 
     def snapshot(self, body: Any, market: ws.Market) -> ws.BookUpdate:
@@ -324,7 +313,7 @@ class Binance(ws.Adapter):
 
     def history(self, body: Any, route: ws.Route, market: ws.Market) -> Sequence[ws.Event]:
         """Read /api/v3/trades or /api/v3/aggTrades, whose ids are the stream's own (5.1)."""
-        return [_past(row, market.symbol) for row in body]
+        return [_past(row, market) for row in body]
 
 
 def _history(name: str, market_id: str) -> ws.History:
@@ -336,16 +325,16 @@ def _history(name: str, market_id: str) -> ws.History:
     return ws.History(rest, 1000, after=rest, from_param="fromId")
 
 
-def _past(row: dict[str, Any], symbol: str) -> ws.Trade:
-    """Read one row of REST; the stream's own keys are kept in `info` of aggregates."""
-    if "a" in row:
-        number, at, price, amount, maker = row["a"], row["T"], row["p"], row["q"], row["m"]
-        count = int(row["l"]) - int(row["f"]) + 1
-    else:
-        number, at, price, amount = row["id"], row["time"], row["price"], row["qty"]
-        maker, count = row["isBuyerMaker"], 1
-    side: ws.Side = "sell" if maker else "buy"
-    number = int(number)
+def _past(row: dict[str, Any], market: ws.Market) -> ws.Trade:
+    """Read one row of REST; a raw trade's `info` gets the stream's names beside its own."""
+    if "a" not in row:
+        row = {
+            **row, "e": "trade", "s": market.id, "t": row["id"], "p": row["price"],
+            "q": row["qty"], "T": row["time"], "m": row["isBuyerMaker"],
+        }  # fmt: skip
+    number = int(row["a"] if "a" in row else row["t"])
+    count = int(row["l"]) - int(row["f"]) + 1 if "a" in row else 1
     return ws.Trade(
-        symbol, str(number), int(at), float(price), float(amount), side, row, number, count
-    )
+        market.symbol, str(number), int(row["T"]), float(row["p"]), float(row["q"]),
+        "sell" if row["m"] else "buy", row, number, count,
+    )  # fmt: skip

@@ -147,12 +147,24 @@ class Dial(msgspec.Struct, frozen=True):
 # --- the adapter answers ---------------------------------------------------------------
 
 
+class BadRow(msgspec.Struct, frozen=True):
+    """One row of an array that could not be read, and why."""
+
+    raw: bytes
+    reason: str
+
+
 class Batch(msgspec.Struct, gc=False):
-    """Events under the topic they were subscribed by; `skipped` rows of foreign markets."""
+    """Events under the topic they were subscribed by.
+
+    `skipped` counts rows of markets that are not served here, `bad` holds those that could not
+    be read: an array fails by row, not by frame.
+    """
 
     topic: str
     events: Sequence[Event]
     skipped: int = 0
+    bad: Sequence[BadRow] = ()
 
 
 class Ack(msgspec.Struct, frozen=True):
@@ -267,15 +279,33 @@ class Channel(NamedTuple):
     parse: Callable[[Any, Any], Sequence[Event]]
 
 
+def by_row(
+    topic: str, rows: Sequence[msgspec.Raw], parse: Callable[[msgspec.Raw], Event | None]
+) -> Batch:
+    """Read an array row by row: None skips a row, what raises is set aside alone."""
+    events, bad, skipped = [], [], 0
+    for row in rows:
+        try:
+            event = parse(row)
+        except Exception as exc:
+            bad.append(BadRow(bytes(row), f"{type(exc).__name__}: {exc}"))
+            continue
+        if event is None:
+            skipped += 1
+        else:
+            events.append(event)
+    return Batch(topic, events, skipped, bad)
+
+
 def reader(wire: type[T]) -> Callable[[bytes | msgspec.Raw], T]:
     """Compile a decoder for one wire type; numbers may arrive as strings."""
     return msgspec.json.Decoder(wire, strict=False).decode
 
 
 __all__ = [
-    "Ack", "Adapter", "Backoff", "Batch", "Beat", "BidAsk", "BookUpdate", "Call", "Candle",
+    "Ack", "Adapter", "Backoff", "BadRow", "Batch", "Beat", "BidAsk", "BookUpdate", "Call", "Candle",
     "Channel", "CloseRule", "Closing", "Dial", "Ended", "Endpoint", "Event", "FrameNo",
     "Heartbeat", "Held", "History", "Inbound", "Kind", "Level", "Limits", "Market", "Markets",
     "Op", "Pong", "Ready", "Refused", "Rest", "RestHost", "Route", "Side", "Snapshot", "Sub",
-    "Switch", "Ticker", "Trade", "Venue", "Window", "reader",
+    "Switch", "Ticker", "Trade", "Venue", "Window", "by_row", "reader",
 ]  # fmt: skip

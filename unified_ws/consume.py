@@ -110,6 +110,11 @@ class Reading:
             raise CCXT_ERRORS["NotSupported"](f"{self.id} {method}() is not supported")
         chosen = channel(venue, kind, method, params, self.options)
         if symbol is None:
+            for name, switch in venue.switches.get(kind, {}).items():
+                if switch.for_all and chosen[name] not in switch.for_all:
+                    known = ", ".join(map(repr, switch.for_all))
+                    text = f'{self.id} {method}: without symbols "{name}" is one of {known}'
+                    raise CCXT_ERRORS["BadRequest"](text)
             if kind not in venue.all_markets:
                 text = f"{self.id} {method}() needs a list of symbols: no stream has all markets"
                 raise CCXT_ERRORS["ArgumentsRequired"](text)

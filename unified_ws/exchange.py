@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import certifi
 
+from unified_ws import types
 from unified_ws.adapter import Adapter, Rest
 from unified_ws.compat import only_ours, refusing, twins_follow
 from unified_ws.config import override as with_overrides
@@ -26,12 +27,12 @@ from unified_ws.events import Market
 from unified_ws.facts import Venue
 from unified_ws.observe import Observe
 from unified_ws.proxies import Proxies
-from unified_ws.rest import RestBridge, described
+from unified_ws.rest import RestBridge, described, unborn
 from unified_ws.rest_methods import RestMethods
 from unified_ws.shell.client import Client
 from unified_ws.shell.transport import Sessions
 from unified_ws.stream import StreamMethods
-from unified_ws.types import Config
+from unified_ws.types import Config, Params
 from unified_ws.watch import Watch
 from unified_ws.watch_later import WatchLater
 
@@ -156,8 +157,11 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
 
     def __getattr__(self, name: str) -> Any:
         # Only what is not found here: ccxt answers.
-        if name.startswith("_") or "rest" not in self.__dict__:
+        if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if "rest" not in self.__dict__:  # `describe()` of a subclass uses ccxt's helpers
+            made = unborn(self.adapter_class.venue.ccxt_id)
+            return made if name == "rest" else getattr(made, name)
         if name.startswith(("watch", "un_watch", "unWatch")) or name.endswith(("_ws", "Ws")):
             theirs = getattr(self.rest, name, None)
             if not callable(theirs):
@@ -282,10 +286,13 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
             "one object a loop"
         )
 
-    async def close(self) -> None:
+    async def close(self, clean_instance_data: bool = False) -> None:
         """End every stream, task and socket, within five seconds.
 
         Waiting calls get `ExchangeClosedByUser`. Idempotent; a later call starts anew.
+
+        Args:
+            clean_instance_data: Forget the markets, too.
         """
         client = self._running
         if client is not None and client.loop is not asyncio.get_running_loop():
@@ -305,6 +312,8 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
             task.cancel()
         self._owners.clear()
         await self._bridge.close()
+        if clean_instance_data:
+            self.rest.clean_rest_data()
 
     async def __aenter__(self: E) -> E:
         return self
@@ -317,11 +326,18 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         if bridge is not None:
             drop(self._venue.id, self.__dict__.get("_running"), bridge)
 
-    async def load_markets(self, reload: bool = False, params: Mapping[str, Any] = {}) -> Any:  # noqa: FBT001, FBT002, B006  (ccxt's signature)
-        """Load the markets of the venue, once; returns them by symbol, as ccxt's dicts."""
-        del params
-        await self._bridge.load_markets(reload=reload)
-        return self.rest.markets
+    async def load_markets(
+        self, reload: bool = False, params: Params = {}
+    ) -> dict[str, types.Market]:
+        """Load the markets of the venue, once; returns them by symbol, as ccxt's dicts.
+
+        Args:
+            reload: Ask again although they are known.
+            params: Passed to ccxt's `fetch_markets`.
+        """
+        await self._bridge.load_markets(reload=reload, params=params)
+        markets: dict[str, types.Market] = self.rest.markets
+        return markets
 
     loadMarkets = load_markets
     setSandboxMode = set_sandbox_mode
@@ -344,7 +360,7 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         gateway = self._settings.gateway
         return gateway.socket_url(url) if gateway else url
 
-    def proxy(self) -> tuple[str | None, str | None]:
+    def socket_proxy(self) -> tuple[str | None, str | None]:
         """Return the proxy for sockets and its kind (`http` or `socks`); None: direct."""
         found = self._proxies().for_sockets
         return (found.url, found.kind) if found else (None, None)
@@ -352,7 +368,7 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
     def _proxies(self) -> Proxies:
         return Proxies.from_object(self.rest)
 
-    def headers(self) -> dict[str, str]:
+    def socket_headers(self) -> dict[str, str]:
         """Return extra headers of sockets."""
         return dict(self._settings.headers)
 

@@ -112,12 +112,14 @@ class Switch(Facts):
 
     `values` are the accepted values, `default` the one taken unless a method of ccxt's
     (camelCase) in `defaults` has its own. `aliases` are other names of the same switch.
+    `for_all` are the values that exist for all markets at once, where not all of them do.
     """
 
     values: tuple[str, ...]
     default: str
     defaults: Mapping[str, str] = {}
     aliases: tuple[str, ...] = ()
+    for_all: tuple[str, ...] = ()
 
 
 class Venue(Facts):

@@ -221,7 +221,8 @@ class Observe:
         for function in self._taps:
             self._call(function, link, direction, frame)
         if self.rest.verbose:
-            self.log(self.iso8601(self.milliseconds()), direction, frame.decode("utf-8", "replace"))
+            text = self._bridge.redact(frame.decode("utf-8", "replace"))
+            self.log(self.iso8601(self.milliseconds()), direction, text)
         if direction == "in" and self._replaced("handle_message"):
             try:
                 message = msgspec.json.decode(frame)

@@ -81,23 +81,29 @@ class RestBridge:
         """Called with every answer: its URL before the gateway, and its parsed body."""
         self._resolvers: dict[str, dict[str, str]] = {}
         self._loading: asyncio.Task[None] | None = None
-        self._plain_fetch = instance.fetch
-        self._plain_throttle = instance.throttle
-        self._plain_log = instance.log
         self._hooks = {"fetch": self._fetch, "throttle": self._throttle, "log": self._log}
         self._replaced: dict[str, Any] = {}
+        self._installed = False
         self._check_methods()
         self.install()
 
     def install(self) -> None:
         """Put our methods in the place of the instance's own, whose work they do."""
+        if self.owned:
+            self.ccxt.closed_by_user = False  # it may open again after a `close()` of ours
+        if self._installed:
+            return
+        self._installed = True
+        self._plain_fetch = self.ccxt.fetch
+        self._plain_throttle = self.ccxt.throttle
+        self._plain_log = self.ccxt.log
         for name, ours in self._hooks.items():
-            if self.ccxt.__dict__.get(name) != ours:
-                self._replaced[name] = self.ccxt.__dict__.get(name)
-                setattr(self.ccxt, name, ours)
+            self._replaced[name] = self.ccxt.__dict__.get(name)
+            setattr(self.ccxt, name, ours)
 
     def restore(self) -> None:
         """Give a user's ccxt object its own methods back."""
+        self._installed = False
         for name, ours in self._hooks.items():
             if self.ccxt.__dict__.get(name) != ours:
                 continue  # somebody has put another there meanwhile
@@ -142,20 +148,20 @@ class RestBridge:
         """Say whether the markets are known."""
         return bool(self.ccxt.markets)
 
-    async def load_markets(self, *, reload: bool = False) -> None:
+    async def load_markets(self, *, reload: bool = False, params: Mapping[str, Any] = {}) -> None:
         """Load the markets once, however many calls ask and whichever of them is cancelled."""
         if self.loaded and not reload:
             self._index()
             return
         if self._loading is None or self._loading.done():
-            self._loading = asyncio.get_running_loop().create_task(self._load(reload=reload))
+            self._loading = asyncio.get_running_loop().create_task(self._load(params, reload=reload))
         await asyncio.shield(self._loading)
 
-    async def _load(self, *, reload: bool) -> None:
+    async def _load(self, params: Mapping[str, Any], *, reload: bool) -> None:
         if self.owned:
             self.ccxt.open()
         try:
-            await self.ccxt.load_markets(reload)
+            await self.ccxt.load_markets(reload, dict(params))
         except ccxt.BaseError as exc:
             raise self.explained(exc) from exc
         self._index()
@@ -287,6 +293,11 @@ def _serves(endpoint: Endpoint, market: Mapping[str, Any]) -> bool:
 
 def described(ccxt_id: str) -> dict[str, Any]:
     """Return ccxt's own description of a venue, without constructing it."""
-    made = getattr(ccxt_async, ccxt_id)
-    found: dict[str, Any] = made.describe(made.__new__(made))
+    found: dict[str, Any] = unborn(ccxt_id).describe()
     return found
+
+
+def unborn(ccxt_id: str) -> Any:
+    """Return a ccxt object that was not initialised: its helpers work, it knows nothing."""
+    made = getattr(ccxt_async, ccxt_id)
+    return made.__new__(made)

@@ -15,7 +15,7 @@ from unified_ws.core.books import BookStream
 from unified_ws.core.streams import Stream
 from unified_ws.errors import CCXT_ERRORS
 from unified_ws.facts import Kind
-from unified_ws.types import OHLCV, OrderBook, Params, Ticker, Tickers, Trade
+from unified_ws.types import OrderBook, Params, Ticker, Tickers, Trade
 
 T = TypeVar("T")
 Call: TypeAlias = Coroutine[Any, Any, T]
@@ -171,7 +171,7 @@ class Watch(Reading):
     def watch_ohlcv(
         self, symbol: str, timeframe: str = "1m", since: int | None = None,
         limit: int | None = None, params: Params = {},
-    ) -> Call[list[OHLCV]]:  # fmt: skip
+    ) -> Call[list[formats.OHLCV]]:  # fmt: skip
         """Wait for candles of one market that are new or have changed for this caller.
 
         Returns rows of [open time in ms, open, high, low, close, volume in base currency],
@@ -183,7 +183,7 @@ class Watch(Reading):
     def watch_ohlcv_for_symbols(
         self, symbolsAndTimeframes: list[list[str]],  # noqa: N803  (ccxt's name)
         since: int | None = None, limit: int | None = None, params: Params = {},
-    ) -> Call[dict[str, dict[str, list[OHLCV]]]]:  # fmt: skip
+    ) -> Call[dict[str, dict[str, list[formats.OHLCV]]]]:  # fmt: skip
         """Wait for new candles of any of several [symbol, timeframe] pairs.
 
         Returns {symbol: {timeframe: rows}} of one pair; pairs are served in turn.
@@ -327,7 +327,7 @@ class Watch(Reading):
     async def _ohlcv(
         self, caller: Hashable | None, symbol: str, timeframe: str, since: int | None,
         limit: int | None, params: Params,
-    ) -> list[OHLCV]:  # fmt: skip
+    ) -> list[formats.OHLCV]:  # fmt: skip
         pairs = [[symbol, timeframe]]
         found = await self._ohlcvs(caller, "watchOHLCV", pairs, since, limit, params)
         return next(iter(next(iter(found.values())).values()))
@@ -335,12 +335,12 @@ class Watch(Reading):
     async def _ohlcvs(
         self, caller: Hashable | None, method: str, pairs: Sequence[Sequence[str]],
         since: int | None, limit: int | None, params: Params,
-    ) -> dict[str, dict[str, list[OHLCV]]]:  # fmt: skip
+    ) -> dict[str, dict[str, list[formats.OHLCV]]]:  # fmt: skip
         await self._ready([pair[0] for pair in pairs], method)
         subs = [self._sub(Kind.OHLCV, s, method, params, timeframe=tf) for s, tf in pairs]
         streams = self._streams(subs, CCXT_FACE)
 
-        def pick(stream: Any, rows: list[Any]) -> dict[str, dict[str, list[OHLCV]]]:
+        def pick(stream: Any, rows: list[Any]) -> dict[str, dict[str, list[formats.OHLCV]]]:
             if self.newUpdates:
                 newest = {row.open_ms: row for row in rows}
             else:

@@ -22,7 +22,7 @@ from unified_ws.core.machine import State
 from unified_ws.core.recovery import HISTORY_TRIES, OVERLAP_S, QUIET_BOOK_S
 from unified_ws.core.streams import Stream
 from unified_ws.core.trades import TradeStream
-from unified_ws.errors import Disconnected, Forbidden, SubscribeRejected, VenueError
+from unified_ws.errors import Banned, Disconnected, Forbidden, SubscribeRejected, VenueError
 from unified_ws.venues.binance import Binance
 
 A = TypeVar("A", bound=Action)
@@ -590,6 +590,18 @@ def test_a_final_close_code_ends_its_streams() -> None:
     assert d.engine.links == {}
 
 
+def test_a_retry_after_of_the_handshake_is_kept() -> None:
+    """HTTP 429 with a time: earlier is a ban."""
+    d = desk()
+    d.trades()
+    d.lose(
+        reason="HTTP 429", code=429,
+        error=Banned("too many", hop="http", status=429, retry_after_s=77.0),
+    )  # fmt: skip
+    assert d.link(1).machine.retry_at() == 77.0
+    assert d.link(1).error is not None
+
+
 def test_a_final_dial_failure_ends_who_has_had_nothing() -> None:
     """HTTP 451 on first contact belongs to the caller; later it is an outage like any other."""
     d = desk()
@@ -742,6 +754,10 @@ def test_the_last_words_of_a_lost_socket_do_not_count_as_recovery() -> None:
     assert not is_healthy(stream)
     assert not is_healthy(book)
     assert d.fetches() == []
+    d.until(d.now + 1.0)
+    d.open()
+    d.frame({"topic": "trades:A", "rows": rows(2)})
+    assert is_healthy(stream)  # by its first data, before any ack
 
 
 def test_stopping_leaves_nothing() -> None:
@@ -1224,6 +1240,22 @@ def test_rest_that_lags_behind_the_stream_is_asked_again() -> None:
     assert {gap.closed for gap in d.engine.ledger.gaps()} == {True}
 
 
+def test_two_holes_that_rest_cannot_fill_are_two_gaps() -> None:
+    """REST answers, but not with what is missing: each hole is given its chance."""
+    d = desk()
+    stream = traded(d, 1)
+    d.frame({"topic": "trades:A", "rows": rows(4, 8)})
+    asked = 0
+    while stream.held:
+        for fetch in d.fetches():
+            asked += 1
+            d.answer(fetch, rows(9) if asked < 3 else [])
+        d.until(d.now + 0.1)
+    assert ids(stream) == [1, 4, 8, 9]
+    assert [(gap.after_id, gap.missing) for gap in d.engine.ledger.gaps()] == [("1", 2), ("4", 3)]
+    assert asked == 6
+
+
 def test_a_venue_without_history_has_gaps_at_once() -> None:
     """There is nobody to ask: the rows behind the hole must not wait."""
     d = desk(Forgetful())
@@ -1375,6 +1407,21 @@ def test_the_old_connection_stays_while_the_new_one_is_not_up() -> None:
     d.up(2)
     d.frame({"topic": "trades:A", "rows": rows(3)}, 2)
     d.until(d.now + ROTATION_S + 2)
+    assert set(d.engine.links) == {2}
+
+
+def test_a_new_connection_that_still_waits_for_its_dial_is_waited_for() -> None:
+    """Past every deadline: an old connection is better than none."""
+    d = desk()
+    stream = traded(d, 1)
+    d.frame({"closing": "maintenance"})
+    d.link(2).machine.postpone(100.0)
+    d.until(90.0)
+    assert set(d.engine.links) == {1, 2}
+    d.frame({"topic": "trades:A", "rows": rows(2)}, 1)
+    assert ids(stream) == [1, 2]
+    d.up(2)
+    d.until(d.now + 1.0)
     assert set(d.engine.links) == {2}
 
 
@@ -1652,7 +1699,53 @@ def test_stopping_in_the_middle_of_a_rotation_opens_nothing_new() -> None:
     assert d.collect(DialLink) == []
 
 
+def test_a_user_may_ask_for_a_rotation() -> None:
+    """For the morning before the maintenance that was announced by mail."""
+    d = desk()
+    traded(d, 1)
+    d.engine.rotate(d.link(1), d.now, "by hand")
+    assert set(d.engine.links) == {1, 2}
+    assert "rotating" in d.notices()
+
+
 # --- what operators see -------------------------------------------------------------------
+
+
+def test_a_venue_that_counts_anew_is_in_the_ledger() -> None:
+    """Nobody can say what was missed, so that is what is said."""
+    d = desk()
+    stream = traded(d, 900)
+    d.frame({"topic": "trades:A", "rows": [[5, 900 * 10 + 60_000, 1.0, 1.0]]})
+    assert ids(stream) == [900, 5]
+    (gap,) = d.engine.ledger.gaps("A")
+    assert (gap.after_id, gap.before_id, gap.missing) == ("900", "5", None)
+    assert "gap" in d.notices()
+
+
+def test_the_reason_for_waiting_can_be_had_in_words() -> None:
+    """`explain()` must tell a quiet market from a REST that does not answer."""
+    d = desk()
+    book = d.book()
+    d.up()
+    why = d.engine.recovery.why
+    assert why(book) == ""
+    d.frame(delta(1, 2))
+    (fetch,) = d.fetches()
+    assert why(book) == "waiting for an answer by REST"
+    d.answer(fetch, None, "HTTP 503")
+    assert why(book) == "REST failed 1 times, last: HTTP 503"
+
+
+def test_a_blocked_loop_kills_no_connection() -> None:
+    """The peers were not late, we were."""
+    d = desk(heartbeat=ws.Heartbeat(by="protocol", every_s=20, timeout_s=10, idle_ping_s=0))
+    d.trades()
+    d.up()
+    d.until(25.0)
+    d.engine.forgive(30.0)
+    d.now = 55.0
+    d.engine.tick(d.now)
+    assert d.link(1).machine.state is State.LIVE
 
 
 def test_every_notice_is_one_of_the_documented_names() -> None:

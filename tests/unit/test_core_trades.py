@@ -119,6 +119,8 @@ def test_what_comes_too_early_waits_for_what_is_missing() -> None:
     assert made.hole() == (2, 3)
     assert since(made) == 2.0
     assert made.needs_care
+    made.accept(trades(4), 3.0, 1)
+    assert made.duplicates == 1
     made.accept(trades(2), 3.0, 1)
     assert numbers(made) == [1, 2]
     assert made.hole() == (3, 3)

@@ -17,7 +17,7 @@ from unified_ws.core.book import BUFFERED_DELTAS, BadLevel, Book, BookSync, Verd
 from unified_ws.core.streams import Stream
 from unified_ws.events import BookUpdate
 
-KEPT_UPDATES = 64
+KEPT_UPDATES = 8
 """Updates kept without a reader; memory that is used again at once costs least."""
 
 USUAL_DEPTH = 1000

@@ -271,6 +271,8 @@ class Engine:
             self.unclaimed += 1
             return
         self.skipped += batch.skipped
+        for row in batch.bad:
+            self._set_aside(link, row.raw, row.reason)
         if not entry.settled:
             self._first_delivery(link, entry, now)
         if entry.owner != link.number and entry.streams[0].kind in _ONE_LEG:

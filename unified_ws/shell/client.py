@@ -65,10 +65,10 @@ class Surroundings(Protocol):
     def redirected(self, url: str) -> str:
         """Return `url` as the gateway wants it."""
 
-    def proxy(self) -> tuple[str | None, str | None]:
+    def socket_proxy(self) -> tuple[str | None, str | None]:
         """Return the proxy for sockets and its kind."""
 
-    def headers(self) -> dict[str, str]:
+    def socket_headers(self) -> dict[str, str]:
         """Return extra headers for sockets."""
 
     async def rest_call(self, rest: Rest) -> Any:
@@ -99,11 +99,11 @@ class _Nobody:
         """Leave `url` alone."""
         return url
 
-    def proxy(self) -> tuple[str | None, str | None]:
+    def socket_proxy(self) -> tuple[str | None, str | None]:
         """Know of no proxy."""
         return None, None
 
-    def headers(self) -> dict[str, str]:
+    def socket_headers(self) -> dict[str, str]:
         """Know of no headers."""
         return {}
 
@@ -340,11 +340,11 @@ class Client:
         self._dials.charge(now)
         url = self._around.socket_url(link.endpoint_name)
         dial = self.engine.adapter.dial(url, Call("", time.time_ns() // 1_000_000))
-        proxy, kind = self._around.proxy()
+        proxy, kind = self._around.socket_proxy()
         target = self._around.redirected(dial.url)
         try:
             socket.ws = await self._sessions.open(
-                target, headers={**self._around.headers(), **dial.headers}, proxy=proxy, kind=kind
+                target, headers={**self._around.socket_headers(), **dial.headers}, proxy=proxy, kind=kind
             )
         except asyncio.CancelledError:
             raise
