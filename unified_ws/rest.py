@@ -207,7 +207,7 @@ class RestBridge:
         from difflib import get_close_matches  # noqa: PLC0415  (only on the way to an error)
 
         text = f"{self.venue.id} has no market {symbol!r}"
-        near = get_close_matches(str(symbol).upper(), list(self.ccxt.markets or ()), n=3)
+        near = get_close_matches(str(symbol).upper(), list(self.ccxt.markets or ()), n=3, cutoff=0.8)
         return f"{text}: did you mean {' or '.join(near)}?" if near else text
 
     def safe_ticker(self, fields: dict[str, Any], symbol: str) -> dict[str, Any]:

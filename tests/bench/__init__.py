@@ -1,4 +1,4 @@
 """Speed on loopback: the bare loop, ours and ccxt.pro on the same frames in the same minutes.
 
-    python -m tests.bench [--quick] [--rounds N] [--json FILE]
+Run `python -m tests.bench [--quick] [--rounds N] [--json FILE]`; it prints tables in Markdown.
 """

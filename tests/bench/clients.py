@@ -1,8 +1,6 @@
-"""The clients that are compared, each run in a fresh interpreter:
+"""The clients that are compared, each run in a fresh interpreter.
 
-    python -m tests.bench.clients CLIENT SCENARIO GATEWAY COUNT RATE
-
-A client warms up, asks the server to go, reads until the last id has come, and prints as JSON
+They are called as `python -m tests.bench.clients CLIENT SCENARIO GATEWAY COUNT RATE`. A client warms up, asks the server to go, reads until the last id has come, and prints as JSON
 what the measured span cost. Of ours and of ccxt.pro only public names are used.
 """
 
@@ -65,7 +63,7 @@ class Reader(msgspec.Struct):
 
 
 async def floor(scenario: str, gateway: str) -> Reader:
-    """aiohttp and msgspec, nothing else: what no library on top of them can beat."""
+    """Nothing but aiohttp and msgspec: what no library on top of them can beat."""
     session = aiohttp.ClientSession()
     url = f"{gateway}/{STREAM_HOST}/stream"
     ws = await session.ws_connect(url, decode_text=False, max_msg_size=0)
@@ -135,14 +133,19 @@ async def ours(scenario: str, gateway: str) -> Reader:
     return await ccxt_face(_ours(gateway), scenario)
 
 
-async def ccxt_pro(scenario: str, gateway: str) -> Reader:
-    """ccxt.pro."""
-    import ccxt.pro  # noqa: PLC0415  (only this client pays for it)
+async def ccxt_pro(scenario: str, gateway: str, **options: Any) -> Reader:
+    """ccxt.pro as it comes; of trades it keeps the last thousand for a consumer that is behind."""
+    import ccxt.pro  # only this client pays for it
 
-    from tests.support import redirect  # noqa: PLC0415
+    from tests.support import redirect
 
-    exchange = ccxt.pro.binance({"options": {"fetchMarkets": {"types": ["spot"]}}})
-    return await ccxt_face(redirect(exchange, gateway), scenario)
+    options["fetchMarkets"] = {"types": ["spot"]}
+    return await ccxt_face(redirect(ccxt.pro.binance({"options": options}), gateway), scenario)
+
+
+async def ccxt_pro_all(scenario: str, gateway: str) -> Reader:
+    """ccxt.pro with a cache so large that it loses nothing: the same rows as ours."""
+    return await ccxt_pro(scenario, gateway, tradesLimit=10**7)
 
 
 async def typed(scenario: str, gateway: str) -> Reader:
@@ -183,12 +186,15 @@ async def typed(scenario: str, gateway: str) -> Reader:
 
 
 def _ours(gateway: str) -> Any:
-    import unified_ws  # noqa: PLC0415  (only these clients pay for it)
+    import unified_ws  # only these clients pay for it
 
     return unified_ws.exchange("binance", {"gateway": gateway})
 
 
-CLIENTS = {"floor": floor, "ours": ours, "typed": typed, "ccxt.pro": ccxt_pro}
+CLIENTS: dict[str, Callable[[str, str], Awaitable[Reader]]] = {
+    "floor": floor, "ours": ours, "typed": typed, "ccxt.pro": ccxt_pro,
+    "ccxt.pro-all": ccxt_pro_all,
+}  # fmt: skip
 
 
 # --- a run ------------------------------------------------------------------------------------

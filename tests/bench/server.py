@@ -16,6 +16,7 @@ import base64
 import contextlib
 import hashlib
 import struct
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -86,7 +87,8 @@ class Server:
         return b'{"serverTime":%d}' % NOW_MS if name == "time" else b"{}"
 
     def _start(self, count: int, rate: float) -> bytes:
-        assert self._go is not None and not self._go.done()
+        assert self._go is not None
+        assert not self._go.done()
         self._go.set_result((count, rate))
         ids = {
             "before": last_id(self._kind, self._sent - 1),
@@ -105,11 +107,11 @@ class Server:
         self._kind = "depth" if "@depth" in request["params"][0] else "trade"
         feed = self.feed(self._kind, mode)
         writer.write(_text(msgspec.json.encode({"result": None, "id": request["id"]})))
-        rest = asyncio.ensure_future(_ignore(reader))
+        ended = asyncio.ensure_future(_ended(reader))
         try:
-            await self._send(feed, writer, rest)
+            await self._send(feed, writer, ended)
         finally:
-            rest.cancel()
+            ended.cancel()
 
     async def _send(
         self, feed: Feed, writer: asyncio.StreamWriter, ended: asyncio.Future[None]
@@ -120,7 +122,8 @@ class Server:
             writer.write(feed.frames[self._sent])
             self._sent += 1
             await asyncio.sleep(0.001)
-        await asyncio.wait([self._go, ended], return_when=asyncio.FIRST_COMPLETED)
+        waits: tuple[asyncio.Future[Any], ...] = (self._go, ended)
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         if not self._go.done():
             return
         count, rate = self._go.result()
@@ -142,7 +145,7 @@ async def _paced(
     begin = time.monotonic()
     for number in range(count):
         due = begin + number / rate
-        time.sleep(max(0.0, due - time.monotonic()))  # noqa: ASYNC251  (nothing else to do)
+        time.sleep(max(0.0, due - time.monotonic()))  # noqa: ASYNC251  (there is nothing else)
         at = time.monotonic_ns() if feed.kind == "trade" else NOW_MS + int(1000 * number / rate)
         writer.write(feed.frame(start + number, at))
         if number % 16 == 0:
@@ -151,7 +154,7 @@ async def _paced(
 
 
 def _accept(key: str) -> bytes:
-    return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest())  # noqa: S324  (RFC 6455)
+    return base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest())
 
 
 def _text(payload: bytes) -> bytes:
@@ -174,15 +177,18 @@ async def _read_frame(reader: asyncio.StreamReader) -> dict[str, Any]:
     return request
 
 
-async def _ignore(reader: asyncio.StreamReader) -> None:
+async def _ended(reader: asyncio.StreamReader) -> None:
+    """Skip what the client says until it closes."""
     with contextlib.suppress(ConnectionError):
-        while await reader.read(65536):
-            pass
+        said = b" "
+        while said and said[0] != 0x88:
+            said = await reader.read(65536)
 
 
 async def _listen(measured: int) -> None:
     server = await asyncio.start_server(Server(measured).serve, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
     await server.serve_forever()
 
 
