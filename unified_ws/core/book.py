@@ -29,14 +29,16 @@ class Levels:
     """One side of a book: amounts by price, and the prices in ascending order.
 
     The order is kept up with each update only while somebody looks at it; after a few updates
-    without a look it is dropped and made anew for the next one. So a burst costs half.
+    without a look it is dropped and made anew for the next one. So a burst costs half. The same
+    goes for `rows`, which serve those who want all levels after every update.
     """
 
-    __slots__ = ("_prices", "_unseen", "amounts")
+    __slots__ = ("_prices", "_rows", "_unseen", "amounts")
 
     def __init__(self) -> None:
         self.amounts: dict[float, float] = {}
         self._prices: list[float] | None = []
+        self._rows: list[Level] | None = None
         self._unseen = 0
 
     @property
@@ -46,6 +48,14 @@ class Levels:
         if self._prices is None:
             self._prices = sorted(self.amounts)
         return self._prices
+
+    @property
+    def rows(self) -> list[Level]:
+        """Return (price, amount) in ascending order of price, to look at and not to keep."""
+        prices = self.prices
+        if self._rows is None:
+            self._rows = list(zip(prices, map(self.amounts.__getitem__, prices), strict=True))
+        return self._rows
 
     def copy(self) -> Levels:
         """Return an independent copy."""
@@ -60,15 +70,16 @@ class Levels:
             if not (0.0 < price < inf and 0.0 <= amount < inf):
                 raise BadLevel(f"price {price!r}, amount {amount!r}")
         self.amounts = {price: amount for price, amount in levels if amount}
-        self._prices = None
+        self._prices = self._rows = None
 
     def apply(self, levels: list[Level]) -> None:
         """Set the amount of each price; 0 removes it (removing an absent one is normal)."""
         self._unseen += 1
         if self._unseen > UNSEEN:
-            self._prices = None
-        amounts, prices = self.amounts, self._prices
-        for price, amount in levels:
+            self._prices = self._rows = None
+        amounts, prices, rows = self.amounts, self._prices, self._rows
+        for level in levels:
+            price, amount = level
             if not (0.0 < price < inf and 0.0 <= amount < inf):
                 raise BadLevel(f"price {price!r}, amount {amount!r}")
             if prices is None:
@@ -76,13 +87,32 @@ class Levels:
                     amounts[price] = amount
                 else:
                     amounts.pop(price, None)
-            elif amount:
-                if price not in amounts:
-                    insort(prices, price)
-                amounts[price] = amount
-            elif price in amounts:
-                del amounts[price]
-                del prices[bisect_left(prices, price)]
+            elif rows is None:
+                if amount:
+                    if price not in amounts:
+                        insort(prices, price)
+                    amounts[price] = amount
+                elif price in amounts:
+                    del amounts[price]
+                    del prices[bisect_left(prices, price)]
+            else:
+                _set(amounts, prices, rows, level)
+
+
+def _set(amounts: dict[float, float], prices: list[float], rows: list[Level], level: Level) -> None:
+    price, amount = level
+    at = bisect_left(prices, price)
+    if amount:
+        if price in amounts:
+            rows[at] = level
+        else:
+            prices.insert(at, price)
+            rows.insert(at, level)
+        amounts[price] = amount
+    elif price in amounts:
+        del amounts[price]
+        del prices[at]
+        del rows[at]
 
 
 class Book:
@@ -145,13 +175,16 @@ class Book:
 
     def level_bids(self, limit: int | None) -> list[Level]:
         """Return (price, amount) rows, best first."""
-        prices = self.bids.prices
-        best = prices[: -limit - 1 : -1] if limit else prices[::-1]
+        if not limit:
+            return self.bids.rows[::-1]
+        best = self.bids.prices[: -limit - 1 : -1]
         return list(zip(best, map(self.bids.amounts.__getitem__, best), strict=True))
 
     def level_asks(self, limit: int | None) -> list[Level]:
         """Return (price, amount) rows, best first."""
-        best = self.asks.prices[:limit] if limit else self.asks.prices
+        if not limit:
+            return self.asks.rows[:]
+        best = self.asks.prices[:limit]
         return list(zip(best, map(self.asks.amounts.__getitem__, best), strict=True))
 
 

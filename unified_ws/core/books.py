@@ -18,7 +18,8 @@ from unified_ws.core.streams import Stream
 from unified_ws.events import BookUpdate
 
 KEPT_UPDATES = 8
-"""Updates kept without a reader; memory that is used again at once costs least."""
+"""After so many updates those that every reader has had are dropped: memory that is used again
+at once costs least."""
 
 USUAL_DEPTH = 1000
 """How many levels a side are asked for where the caller names no limit."""
@@ -133,7 +134,7 @@ class BookStream(Stream):
     def _push(self, rows: Sequence[Any], now: float) -> None:
         super()._push(rows, now)
         ring = self.rows
-        if len(ring.rows) > KEPT_UPDATES:
+        if len(ring.rows) % KEPT_UPDATES == 0:
             ring.forget(min((replica.position for replica in self.replicas), default=ring.head))
 
 

@@ -244,9 +244,12 @@ class Engine:
         link.frames += 1
         link.bytes += len(frame)
         self._current = (link, frame)
+        if len(frame) > link.endpoint.limits.frame_bytes:
+            self._set_aside(link, frame, f"a frame of {len(frame)} bytes")
+            self._suspect(link, now)
+            self._current = None
+            return
         try:
-            if len(frame) > link.endpoint.limits.frame_bytes:
-                raise DecodeError(self.venue.id, f"a frame of {len(frame)} bytes", frame[:200])
             inbound = decode(self.adapter, frame, link.endpoint_name, link.markets)
         except DecodeError as exc:
             self._set_aside(link, frame, exc.reason)

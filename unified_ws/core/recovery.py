@@ -157,7 +157,7 @@ class Recovery:
                 error = "the answer was older than the first update on the stream"
                 if verdict is not Verdict.TOO_OLD:
                     error = f"the answer could not be used: {stream.reason}"
-        self._again(stream, case, error or "", now)
+        self._again(case, error or "", now)
 
     # --- trades -----------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class Recovery:
             except Exception as exc:
                 error = f"its answer could not be read: {exc!r}"
         if error is not None:
-            self._again(stream, case, error, now)
+            self._again(case, error, now)
             return
         filled = stream.delivered - before
         if stream.contiguous:
@@ -218,7 +218,7 @@ class Recovery:
             self._ask_at(stream, now)
         elif case.tries < 2:
             # REST may lag behind the stream: ask again shortly.
-            self._again(stream, case, "REST did not answer every missing trade", now)
+            self._again(case, "REST did not answer every missing trade", now)
         else:
             self._give_up(stream, case, "REST no longer holds the rest", now)
 
@@ -295,7 +295,7 @@ class Recovery:
             case.at = min(case.at, at)
             self._engine.touched = True
 
-    def _again(self, stream: Stream, case: Case, error: str, now: float) -> None:
+    def _again(self, case: Case, error: str, now: float) -> None:
         case.error = error
         case.at = now + RETRY_S[min(case.tries, len(RETRY_S) - 1)]
         case.tries += 1

@@ -200,9 +200,9 @@ def _repeats(row: Candle, old: Candle) -> bool:
 
 def _older(row: Ticker | BidAsk, old: Ticker | BidAsk) -> bool:
     """Say whether `row` repeats or precedes `old`, as a second connection makes them do."""
-    if isinstance(row, BidAsk) and isinstance(old, BidAsk):
-        if row.number is not None and old.number is not None:
-            return row.number <= old.number
+    mine, theirs = getattr(row, "number", None), getattr(old, "number", None)
+    if mine is not None and theirs is not None:
+        return bool(mine <= theirs)
     if row.timestamp_ms is None or old.timestamp_ms is None:
         return False
     if row.timestamp_ms == old.timestamp_ms and isinstance(row, Ticker) and isinstance(old, Ticker):
