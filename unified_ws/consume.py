@@ -94,10 +94,12 @@ class Reading:
         _turns: int
 
         @property
-        def id(self) -> str: ...
+        def id(self) -> str:
+            """Return ccxt's id of the venue."""
 
         @property
-        def options(self) -> dict[str, Any]: ...
+        def options(self) -> dict[str, Any]:
+            """Return ccxt's options."""
 
         def __getattr__(self, name: str) -> Any: ...
 

@@ -9,7 +9,7 @@ import ssl
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import certifi
 
@@ -180,7 +180,7 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
 
     # --- environments -----------------------------------------------------------------------
 
-    def set_sandbox_mode(self, enabled: bool) -> None:  # noqa: FBT001  (ccxt's signature)
+    def set_sandbox_mode(self, enabled: bool) -> None:
         """Use the venue's testnet, for REST and sockets; call it right after construction.
 
         Raises:
@@ -190,7 +190,7 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         self.rest.set_sandbox_mode(enabled)
         self._set_urls()
 
-    def enable_demo_trading(self, enable: bool) -> None:  # noqa: FBT001  (ccxt's signature)
+    def enable_demo_trading(self, enable: bool) -> None:
         """Use the venue's demo environment, for REST and sockets.
 
         Raises:
@@ -252,7 +252,7 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         self._indexed = False
         settings = self._settings.ws
         engine = Engine(
-            self._adapter, self._venue, jitter=lambda s: random.uniform(0.0, s),
+            self._adapter, self._venue, jitter=_jitter,
             markets=self._bridge.resolver, buffer=settings.buffer.rows,
             take_over_s=settings.take_over_s, quarantine=settings.quarantine,
             candles=self._limit_of("OHLCVLimit"),
@@ -315,7 +315,7 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         if clean_instance_data:
             self.rest.clean_rest_data()
 
-    async def __aenter__(self: E) -> E:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -402,6 +402,10 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         self._side_tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._log_to.error("a handler failed", exc_info=task.exception())
+
+
+def _jitter(ceiling: float) -> float:
+    return random.uniform(0.0, ceiling)  # noqa: S311  (it spreads dials, it guards nothing)
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

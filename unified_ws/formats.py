@@ -157,7 +157,7 @@ def candle_row(row: Candle) -> OHLCV:
 def rows_frame(rows: Any) -> Any:
     """Return the rows as a pandas DataFrame; needs the extra `pandas`."""
     try:
-        import pandas as pd  # noqa: PLC0415  (an optional extra)
+        import pandas as pd
     except ImportError as exc:
         text = '.df needs pandas: pip install "unified-ws[pandas]"'
         raise ImportError(text) from exc
@@ -264,7 +264,7 @@ class LiveBook(dict[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return one field as it is now."""
-        return self[key] if key in self else default
+        return self[key] if key in _BOOK_KEYS else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(_BOOK_KEYS)
@@ -301,7 +301,7 @@ class LiveBook(dict[str, Any]):
     def __eq__(self, other: object) -> bool:
         return bool(self.copy() == other)
 
-    __hash__ = None  # type: ignore[assignment]  # a mapping that changes cannot be a key
+    __hash__ = None
 
 
 def level_rows(levels: list[Level]) -> list[list[float]]:

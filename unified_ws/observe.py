@@ -435,7 +435,7 @@ class Observe:
         link = self._running.engine.links.get(number or 0) if self._running else None
         url = self.redirected(self.socket_url(link.endpoint_name)) if link else ""
         topics = link.topics.wanted() if link else []
-        return ClientView(f"{url}#{number}", {topic: True for topic in topics})
+        return ClientView(f"{url}#{number}", dict.fromkeys(topics, True))
 
     def _truth(self) -> dict[str, Any]:
         """Return ccxt's `has` with the truth about streams: only what this object can do."""

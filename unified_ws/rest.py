@@ -204,7 +204,7 @@ class RestBridge:
         )  # fmt: skip
 
     def _no_such(self, symbol: object) -> str:
-        from difflib import get_close_matches  # noqa: PLC0415  (only on the way to an error)
+        from difflib import get_close_matches
 
         text = f"{self.venue.id} has no market {symbol!r}"
         near = get_close_matches(str(symbol).upper(), list(self.ccxt.markets or ()), n=3, cutoff=0.8)
@@ -255,7 +255,7 @@ class RestBridge:
             return
         weight = (1.0 if cost is None else float(cost)) * host.per_ccxt_cost
         loop = asyncio.get_running_loop()
-        while not budget.take(loop.time(), weight):
+        while not budget.take(loop.time(), weight):  # noqa: ASYNC110  (it says how long)
             await asyncio.sleep(budget.wait_s(loop.time(), weight))
 
     def _has_credentials(self, *parts: object) -> bool:

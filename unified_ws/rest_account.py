@@ -2,7 +2,7 @@
 
 Each method asks ccxt by REST and returns what it returns. ccxt's errors pass through unchanged.
 """
-# ruff: noqa: B006 - the signatures are ccxt's, and nothing writes to `params`
+
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Requests are in the three mixins; the helpers, which ask nobody, are here. Each answers what ccxt
 answers: the ccxt instance does the work, this file lets an editor know about it.
 """
-# ruff: noqa: B006 - the signatures are ccxt's, and nothing writes to `params`
+
 
 from __future__ import annotations
 

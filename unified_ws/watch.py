@@ -181,7 +181,7 @@ class Watch(Reading):
         return self._ohlcv(owner(), symbol, timeframe, since, limit, params)
 
     def watch_ohlcv_for_symbols(
-        self, symbolsAndTimeframes: list[list[str]],  # noqa: N803  (ccxt's name)
+        self, symbolsAndTimeframes: list[list[str]],
         since: int | None = None, limit: int | None = None, params: Params = {},
     ) -> Call[dict[str, dict[str, list[formats.OHLCV]]]]:  # fmt: skip
         """Wait for new candles of any of several [symbol, timeframe] pairs.
@@ -201,7 +201,7 @@ class Watch(Reading):
         )
 
     async def un_watch_ohlcv_for_symbols(
-        self, symbolsAndTimeframes: list[list[str]], params: Params = {},  # noqa: N803
+        self, symbolsAndTimeframes: list[list[str]], params: Params = {},
     ) -> bool:  # fmt: skip
         """End the candles of several [symbol, timeframe] pairs for this face."""
         frames: dict[str, set[str]] = {}
@@ -341,10 +341,8 @@ class Watch(Reading):
         streams = self._streams(subs, CCXT_FACE)
 
         def pick(stream: Any, rows: list[Any]) -> dict[str, dict[str, list[formats.OHLCV]]]:
-            if self.newUpdates:
-                newest = {row.open_ms: row for row in rows}
-            else:
-                newest = dict(stream.by_open)
+            changed = {row.open_ms: row for row in rows}
+            newest = changed if self.newUpdates else dict(stream.by_open)
             kept = sorted(newest.items())
             if since is not None:
                 kept = [item for item in kept if item[0] >= since]

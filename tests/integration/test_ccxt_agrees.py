@@ -290,6 +290,7 @@ async def opened(gateway: str) -> Pair:
     """Return ours and theirs, with the markets loaded."""
     ours = unified_ws.exchange("binance", {"gateway": gateway})
     theirs = redirect(ccxt.pro.binance({"enableRateLimit": False}), gateway)
+    theirs.timeout_on_exit = 0
     await asyncio.gather(ours.load_markets(), theirs.load_markets())
     return ours, theirs
 

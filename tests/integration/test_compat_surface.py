@@ -896,7 +896,7 @@ async def theirs(request: pytest.FixtureRequest, paused: FakeVenue) -> Any:
             "options": {"tradesLimit": 4, "watchTrades": {"name": "aggTrade"}},
         }
     )
-    redirect(made, paused.gateway)
+    redirect(made, paused.gateway).timeout_on_exit = 0
     await made.load_markets()
     yield made
     await made.close()

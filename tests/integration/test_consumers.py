@@ -264,7 +264,7 @@ async def test_past_the_buffer_rows_are_dropped_for_that_consumer_only(
 
 async def _numbers(rows: Any, into: list[int]) -> None:
     async for row in rows:
-        into.append(row.number)
+        into.append(row.number)  # noqa: PERF401  (others look at the list meanwhile)
 
 
 async def test_policies_of_the_typed_face(ready: unified_ws.Exchange, paused: FakeVenue) -> None:
@@ -291,7 +291,7 @@ async def test_policies_of_the_typed_face(ready: unified_ws.Exchange, paused: Fa
 async def test_without_new_updates_the_whole_cache_is_returned(
     make: Make, paused: FakeVenue
 ) -> None:
-    """ccxt's `newUpdates: False` and `tradesLimit`."""
+    """Ccxt's `newUpdates: False` and `tradesLimit`."""
     ex = make(newUpdates=False, options={"tradesLimit": 10})
     await ex.load_markets()
     await first(ex, paused)

@@ -85,7 +85,7 @@ async def test_watch_trades(venue: FakeVenue, pro: Any) -> None:
 
 
 async def test_watch_order_book(venue: FakeVenue, pro: Any) -> None:
-    """ccxt accepts the snapshot and the deltas, and ends in the same book."""
+    """Ccxt accepts the snapshot and the deltas, and ends in the same book."""
     book = await watched(venue, "btcusdt@depth@100ms", pro.watch_order_book(BTC))
     await venue.step(20)
     truth = venue.market.book(BTC)
@@ -152,7 +152,7 @@ async def test_many_symbols_and_unsubscribing(venue: FakeVenue, pro: Any) -> Non
 
 
 async def test_rest_of_ccxt_async(venue: FakeVenue) -> None:
-    """ccxt's REST methods read the same truth."""
+    """Ccxt's REST methods read the same truth."""
     exchange = redirect(ccxt.async_support.binance({"enableRateLimit": False}), venue.gateway)
     try:
         book = await exchange.fetch_order_book(BTC, 50)

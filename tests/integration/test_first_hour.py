@@ -199,8 +199,7 @@ MISTAKES = {
     ),
     "no network": (
         'unified_ws.exchange("binance", {"gateway": "http://127.0.0.1:1"})', "BTC/USDT",
-        "Unreachable: binance: cannot connect to 127.0.0.1:1 (TCP: connection refused): "
-        "check the network connection",
+        "Unreachable: binance: cannot connect to 127.0.0.1:1 (TCP: connection refused): check the network connection",
     ),
 }  # fmt: skip
 

@@ -193,10 +193,11 @@ def test_a_second_asyncio_run_gives_one_sentence() -> None:
 
     assert code == 1
     last = [line for line in err.splitlines() if line.startswith("unified_ws.errors.WrongLoop")]
-    assert last == [
+    sentence = (
         "unified_ws.errors.WrongLoop: binance: the event loop of this object has ended without "
         "`await ex.close()`; construct a new object in the new loop"
-    ]
+    )
+    assert last == [sentence]
 
 
 async def test_use_from_another_loop_gives_one_sentence(make: Make, paused: FakeVenue) -> None:

@@ -247,6 +247,7 @@ async def test_on_ccxt_pro(strategy: Strategy, fake: FakeVenue) -> None:
 
     def make(config: dict[str, Any]) -> Any:
         made.append(redirect(ccxt.pro.binance({**config, "enableRateLimit": False}), fake.gateway))
+        made[-1].timeout_on_exit = 0
         return made[-1]
 
     await asyncio.wait_for(strategy(ccxt.pro, make), 25)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import unified_ws
-from tests.integration.test_consumers import BTC, first
+from tests.integration.test_consumers import first
 from unified_ws.testing import FakeVenue
 
 
@@ -159,7 +159,7 @@ async def test_two_socket_proxies_contradict_each_other(paused: FakeVenue) -> No
 
 
 async def test_a_proxy_set_on_the_object_is_used(paused: FakeVenue, proxy: Proxy) -> None:
-    """ccxt's users assign it after construction."""
+    """Ccxt's users assign it after construction."""
     ex = unified_ws.exchange("binance", {"gateway": paused.gateway})
     ex.httpsProxy = f"http://127.0.0.1:{proxy.port}"
     await ex.load_markets()

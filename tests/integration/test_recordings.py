@@ -27,19 +27,20 @@ class Truth:
         self.candles: dict[str, list[list[float]]] = {}
         self.deltas: dict[str, list[dict[str, Any]]] = {}
         self.channels: set[str] = set()
-        for line in gzip.open(folder / "ws-1.jsonl.gz", "rt"):
-            frame = json.loads(json.loads(line)["raw"])
-            name, channel = frame["stream"].split("@", 1)
-            self.channels.add(channel)
-            self._take(name.upper(), channel, frame["data"])
+        with gzip.open(folder / "ws-1.jsonl.gz", "rt") as lines:
+            for line in lines:
+                frame = json.loads(json.loads(line)["raw"])
+                name, channel = frame["stream"].split("@", 1)
+                self.channels.add(channel)
+                self._take(name.upper(), channel, frame["data"])
         self.snapshots: dict[str, dict[str, Any]] = {}
         for entry in json.loads((folder / "rest/index.json").read_text()):
             if "/depth?" in entry["url"]:
                 path = folder / "rest" / entry["file"]
-                opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-                with opened as body:
-                    symbol = entry["url"].split("symbol=")[1].split("&")[0]
-                    self.snapshots[symbol] = json.load(body)
+                body = path.read_bytes()
+                symbol = entry["url"].split("symbol=")[1].split("&")[0]
+                unpacked = gzip.decompress(body) if path.suffix == ".gz" else body
+                self.snapshots[symbol] = json.loads(unpacked)
 
     def _take(self, market: str, channel: str, d: dict[str, Any]) -> None:
         if channel in ("trade", "aggTrade"):
@@ -156,8 +157,8 @@ async def _trades(
     name = "trade" if "trade" in truth.channels else "aggTrade"
     got: list[Any] = []
     while len(got) < len(expected):
-        for t in await ex.watch_trades(symbol, params={"name": name}):
-            got.append((t["id"], t["price"], t["amount"], t["side"], t["timestamp"]))
+        rows = await ex.watch_trades(symbol, params={"name": name})
+        got += [(t["id"], t["price"], t["amount"], t["side"], t["timestamp"]) for t in rows]
     if got != expected:
         problems.append(f"{symbol}: {len(got)} trades against {len(expected)}")
 

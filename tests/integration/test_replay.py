@@ -204,7 +204,7 @@ async def test_a_snapshot_is_cut_to_the_limit_asked_for() -> None:
 
 
 async def test_lists_of_markets() -> None:
-    """exchangeInfo is the recorded one where there is one, else made from the symbols."""
+    """ExchangeInfo is the recorded one where there is one, else made from the symbols."""
     async with Replay(recording(SHORT)) as recorded, Replay(recording(TEN_MARKETS)) as made:
         _, of_recording, _ = await get(recorded, "/api/v3/exchangeInfo")
         _, synthesised, _ = await get(made, "/api/v3/exchangeInfo")

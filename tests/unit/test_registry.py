@@ -338,7 +338,7 @@ def test_a_cell_that_is_run_again_replaces_its_class() -> None:
     text = source("mine")
     old, new = ModuleType("cell"), ModuleType("cell")
     for cell in (old, new):
-        exec(text, vars(cell))  # noqa: S102 - as a notebook does
+        exec(text, vars(cell))
     register(vars(old)["Mine"])
     assert resolve(register(vars(new)["Mine"])) is resolve("mine") is vars(new)["Mine"]
 

@@ -529,9 +529,7 @@ def _farewell(ws: Socket, message: aiohttp.WSMessage) -> tuple[str, int | None]:
     code = ws.close_code
     if message.type is aiohttp.WSMsgType.ERROR:
         return f"the connection broke: {message.data!r}", code
-    said = message.extra if message.type is aiohttp.WSMsgType.CLOSE else ""
-    if isinstance(said, bytes):
-        said = said.decode("utf-8", "replace")
     if message.type is aiohttp.WSMsgType.CLOSE:
+        said = str(message.extra or "")
         return f"closed by the venue, code {code}" + (f": {said}" if said else ""), code
     return "the connection was lost without a close frame", 1006

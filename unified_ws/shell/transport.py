@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from unified_ws.errors import NotSupported  # type: ignore[attr-defined]  # ccxt's, by name
+from unified_ws.errors import NotSupported
 
 MAX_FRAME_BYTES = 64 * 2**20
 """Beyond this a frame ends its socket; smaller ones over a venue's limit are set aside."""
@@ -70,7 +70,7 @@ class Sessions:
         if socks is None:
             return aiohttp.TCPConnector(ssl=self._ssl, limit=0, happy_eyeballs_delay=0.1)
         try:
-            from aiohttp_socks import ProxyConnector  # noqa: PLC0415  (an optional extra)
+            from aiohttp_socks import ProxyConnector
         except ImportError as exc:
             text = 'a SOCKS proxy for sockets needs the extra: pip install "unified-ws[socks]"'
             raise NotSupported(text) from exc
@@ -105,7 +105,7 @@ def abort(ws: Socket) -> None:
     connection = ws._response.connection  # aiohttp has no public way to abort
     transport = connection.transport if connection is not None else None
     if transport is not None:
-        transport.abort()  # type: ignore[attr-defined]  # every asyncio transport has it
+        transport.abort()
 
 
 def _keep_alive(ws: Socket) -> None:

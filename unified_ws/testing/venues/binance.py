@@ -119,10 +119,7 @@ class Binance(RecordedBinance):
         request_id = request.get("id")
         seen = [(str(request.get("method")), request.get("params"))]
         try:
-            if not _valid_id(request_id):
-                raise _InvalidError(
-                    _INVALID, "Invalid request: request ID must be an unsigned integer"
-                )
+            _check_id(request_id)
             result, add, drop = self._carry_out(link, request)
         except _InvalidError as invalid:
             turn = _refused(invalid.code, invalid.message, request_id)
@@ -227,3 +224,8 @@ def _refused(code: int, message: str, request_id: object) -> Turn:
 
 
 SIDE = Binance
+
+
+def _check_id(request_id: object) -> None:
+    if not _valid_id(request_id):
+        raise _InvalidError(_INVALID, "Invalid request: request ID must be an unsigned integer")
