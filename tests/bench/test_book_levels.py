@@ -22,6 +22,7 @@ def test_levels_equal_a_dict_however_they_are_looked_at(seed: int) -> None:
                 for _ in range(rng.randrange(12))
             ]
             if rng.random() < 0.02:
+                levels = list(dict(levels).items())
                 book.bids.replace(levels)
                 model.clear()
             else:

@@ -218,14 +218,14 @@ def _valid_id(request_id: object) -> bool:
     return isinstance(request_id, int) and not isinstance(request_id, bool)
 
 
+def _check_id(request_id: object) -> None:
+    if not _valid_id(request_id):
+        raise _InvalidError(_INVALID, "Invalid request: request ID must be an unsigned integer")
+
+
 def _refused(code: int, message: str, request_id: object) -> Turn:
     answer = msgspec.json.encode({"code": code, "msg": message, "id": request_id})
     return Turn((answer,), violation=f"sent a request that was refused: {message}")
 
 
 SIDE = Binance
-
-
-def _check_id(request_id: object) -> None:
-    if not _valid_id(request_id):
-        raise _InvalidError(_INVALID, "Invalid request: request ID must be an unsigned integer")
