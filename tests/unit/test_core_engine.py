@@ -16,10 +16,11 @@ import pytest
 from unified_ws import adapter as ws
 from unified_ws.core.actions import Action, DialLink, Fetch, HangUp, Notice, Ping, Send
 from unified_ws.core.books import BookStream
-from unified_ws.core.engine import LINGER_S, ROTATION_S, Engine
+from unified_ws.core.engine import Engine
 from unified_ws.core.link import PLAN_S, Link
 from unified_ws.core.machine import State
 from unified_ws.core.recovery import HISTORY_TRIES, OVERLAP_S, QUIET_BOOK_S
+from unified_ws.core.rotation import LINGER_S, ROTATION_S
 from unified_ws.core.streams import Stream
 from unified_ws.core.trades import TradeStream
 from unified_ws.errors import Banned, Disconnected, Forbidden, SubscribeRejected, VenueError

@@ -32,24 +32,22 @@ from unified_ws.core import machine as m
 from unified_ws.core.actions import Action, DialLink, HangUp, Notice, Ping, Send
 from unified_ws.core.books import BookStream
 from unified_ws.core.ledger import Gap, Ledger
-from unified_ws.core.link import PLAN_S, Link, TopicEntry
+from unified_ws.core.link import Link, TopicEntry
 from unified_ws.core.quarantine import Quarantine, decode
 from unified_ws.core.recovery import Recovery
+from unified_ws.core.rotation import ROTATION_S, Rotation, books_of
 from unified_ws.core.streams import CandleStream, RowStream, Stream
-from unified_ws.core.topics import Outcome
+from unified_ws.core.subscribing import Subscribing
 from unified_ws.core.trades import TradeStream
 from unified_ws.errors import (
     DecodeError,
     DialFailed,
     Disconnected,
-    SubscribeRejected,
     VenueError,
 )
 from unified_ws.events import BookUpdate, Markets, Row, Trade
 from unified_ws.facts import Heartbeat, Kind, Venue
 
-ROTATION_S = 30.0
-LINGER_S = 1.0
 _STREAMS: dict[Kind, type[Stream]] = {
     Kind.TRADES: TradeStream, Kind.BOOK: BookStream, Kind.TICKER: RowStream,
     Kind.BIDS_ASKS: RowStream, Kind.OHLCV: CandleStream,
@@ -97,13 +95,15 @@ class Engine:
         self.touched = False
         self.raise_on_disconnect = False
         self.recovery = Recovery(self)
+        self.rotation = Rotation(self)
+        self.subscribing = Subscribing(self)
         self._jitter = jitter
         self._markets = markets
         self.buffer = buffer
         self._take_over_s = take_over_s
         self._candles = candles
         self._numbers = 0
-        self._calls = 0
+        self.calls = 0
         self.wall_ns = 0
         self._current: tuple[Link, bytes] | None = None
 
@@ -140,7 +140,7 @@ class Engine:
                 entry = self.topics[route.topic] = TopicEntry(route)
                 entry.streams.append(stream)
                 self._place(entry, now)
-            self._refresh(stream, now)
+            self.refresh(stream, now)
 
     def release(self, stream: Stream, holder: Hashable, now: float) -> None:
         """Let go of a stream; the last holder's release unsubscribes it."""
@@ -214,11 +214,11 @@ class Engine:
         """Note that the socket of `link` is open."""
         link.error = None
         link.topics.carry(carries)
-        self._perform(link, link.machine.opened(now, heartbeat), now)
+        self.perform(link, link.machine.opened(now, heartbeat), now)
         for topic in carries:
             entry = self.topics.get(topic)
             for stream in entry.streams if entry is not None else ():
-                self._refresh(stream, now)
+                self.refresh(stream, now)
 
     def lost(
         self, link: Link, now: float, reason: str, *, code: int | None = None,
@@ -231,7 +231,7 @@ class Engine:
         if error is not None and error.retry_after_s:
             floor_s = max(floor_s, error.retry_after_s)
         actions = link.machine.lost(now, reason, code=code, floor_s=floor_s)
-        self._perform(link, actions, now)
+        self.perform(link, actions, now)
         if error is not None and error.final:
             for stream in self._streams_of(link):
                 if not stream.delivered:
@@ -280,7 +280,7 @@ class Engine:
             self._first_delivery(link, entry, now)
         if entry.owner != link.number and entry.streams[0].kind in _ONE_LEG:
             if entry.heir == link.number and entry.streams[0].kind is Kind.BOOK:
-                for book in _books(entry):
+                for book in books_of(entry):
                     book.hold_back(batch.events, wall_ns)
             return
         for stream in entry.streams:
@@ -292,13 +292,13 @@ class Engine:
         """Perform what is due."""
         for link in list(self.links.values()):
             if link.machine.deadline() <= now:
-                self._perform(link, link.machine.tick(now), now)
+                self.perform(link, link.machine.tick(now), now)
             if link.topics.deadline() <= now:
-                self._answered(link, link.topics.overdue(now), now, silent=True)
+                self.subscribing.settle(link, link.topics.overdue(now), now, silent=True)
             if link.plan_at <= now:
-                self._flush(link, now)
+                self.subscribing.flush(link, now)
             if link.replaces is not None and link.take_over_at <= now:
-                self._overdue(link, now)
+                self.rotation.overdue(link, now)
         self.recovery.tick(now)
 
     def deadline(self) -> float:
@@ -317,13 +317,13 @@ class Engine:
 
     def rotate(self, link: Link, now: float, reason: str) -> None:
         """Replace a connection without losing a row."""
-        self._perform(link, link.machine.rotate(now, reason), now)
+        self.perform(link, link.machine.rotate(now, reason), now)
 
     def stop(self, now: float) -> None:
         """Close every connection for good."""
         self.closed = True
         for link in list(self.links.values()):
-            self._perform(link, link.machine.stop(now, "closed by the user"), now)
+            self.perform(link, link.machine.stop(now, "closed by the user"), now)
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -342,12 +342,12 @@ class Engine:
             if link.takes(route, self._apart):
                 break
         else:
-            link = self._new_link(route.endpoint)
+            link = self.new_link(route.endpoint)
         entry.owner = link.number
         entry.settled = False
         link.topics.want(route.topic, route.group)
-        self._plan(link, now)
-        self._perform(link, link.machine.start(now), now)
+        self.subscribing.plan(link, now)
+        self.perform(link, link.machine.start(now), now)
 
     def _apart(self, link: Link, route: Route) -> bool:
         if not route.apart:
@@ -358,7 +358,8 @@ class Engine:
             if name in self.topics
         )
 
-    def _new_link(self, endpoint_name: str) -> Link:
+    def new_link(self, endpoint_name: str) -> Link:
+        """Make a connection that has not been dialed yet."""
         self._numbers += 1
         endpoint = self.venue.endpoints[endpoint_name]
         link = self.links[self._numbers] = Link(
@@ -372,64 +373,30 @@ class Engine:
     def _dropped(self, link: Link, topic: str, now: float) -> None:
         link.topics.drop(topic)
         if topic in link.unheard:
-            self._heard(link, topic, now)
+            self.rotation.heard(link, topic, now)
         if not any(name in self.topics for name in link.topics.wanted()) and link.replaces is None:
-            self._perform(link, link.machine.stop(now, "nothing is subscribed on it"), now)
+            self.perform(link, link.machine.stop(now, "nothing is subscribed on it"), now)
         else:
-            self._plan(link, now)
-
-    def _plan(self, link: Link, now: float) -> None:
-        # A short wait gathers the calls of many tasks into one request.
-        if link.topics.changed and link.machine.state is m.State.LIVE:
-            link.plan_at = min(link.plan_at, now + PLAN_S)
-            self.touched = True
-
-    def _flush(self, link: Link, now: float) -> None:
-        link.plan_at = inf
-        # Planned anew for every request: a refusal on the way may have ended streams or the link.
-        while link.machine.state is m.State.LIVE and (plan := link.topics.plan()):
-            op, names = plan[0]
-            wait = link.budget.wait_s(now)
-            if wait > 0.0:
-                link.plan_at = now + wait
-                return
-            self._calls += 1
-            call = Call(str(self._calls), self.wall_ns // 1_000_000)
-            try:
-                frame = self.adapter.request(op, names, call)
-            except Exception as exc:
-                self._unaskable(link, op, names, exc, now)
-                continue
-            link.budget.charge(now)
-            link.topics.sent(call.id, op, names, now)
-            self.actions.append(Send(link.number, frame))
-
-    def _unaskable(
-        self, link: Link, op: str, names: list[str], exc: Exception, now: float
-    ) -> None:
-        """End the streams whose request the adapter cannot build: its own fault."""
-        link.topics.sent("", "subscribe" if op == "subscribe" else "unsubscribe", names, now)
-        error = f"the adapter could not build a request: {exc!r}"
-        self._answered(link, link.topics.answered("", error), now)
+            self.subscribing.plan(link, now)
 
     def _control(self, link: Link, item: Inbound, now: float) -> None:
         match item:
             case Ack():
-                self._answered(link, link.topics.answered(item.about, item.error), now)
+                self.subscribing.settle(link, link.topics.answered(item.about, item.error), now)
             case Refused():
-                self._answered(link, link.topics.answered(item.about, item.error), now)
+                self.subscribing.settle(link, link.topics.answered(item.about, item.error), now)
                 if item.retry_after_s:
                     link.budget.block(now + item.retry_after_s)
             case Held():
-                self._answered(link, link.topics.answered(item.about, None), now)
+                self.subscribing.settle(link, link.topics.answered(item.about, None), now)
             case Ready():
-                self._perform(link, link.machine.ready(now, item.error), now)
+                self.perform(link, link.machine.ready(now, item.error), now)
             case Beat() if item.reply is not None:
                 link.budget.charge(now)
                 self.actions.append(Send(link.number, item.reply))
             case Closing():
                 self.notice("closing", link=link, reason=item.reason)
-                self._perform(link, link.machine.rotate(now, item.reason), now)
+                self.perform(link, link.machine.rotate(now, item.reason), now)
             case Ended():
                 link.topics.ended(item.topic)
                 entry = self.topics.get(item.topic)
@@ -437,35 +404,9 @@ class Engine:
                     entry.settled = False
                     for stream in list(entry.streams):
                         self._down(stream, now, item.error or "the venue ended it")
-                self._plan(link, now)
+                self.subscribing.plan(link, now)
             case Pong():
                 link.pongs += 1
-
-    def _answered(self, link: Link, outcome: Outcome, now: float, *, silent: bool = False) -> None:
-        for name in outcome.confirmed:
-            entry = self.topics.get(name)
-            if entry is not None:
-                self.notice("subscribed", link=link, data=name)
-                for stream in entry.streams:
-                    self._refresh(stream, now)
-        if outcome.refused and silent:
-            # Asked again and again without an answer: it is the connection that is deaf.
-            reason = f"no answer to a subscription within {m.READY_S:g} s, three times"
-            self._perform(link, [m.CloseSocket(reason), *link.machine.lost(now, reason)], now)
-            return
-        for name, error in outcome.refused:
-            self._refused(link, name, error, now)
-        self._plan(link, now)
-
-    def _refused(self, link: Link, name: str, error: str, now: float) -> None:
-        entry = self.topics.get(name)
-        if entry is None:
-            return
-        self.notice("refused", link=link, reason=error, data=name)
-        link.topics.drop(name)
-        for stream in list(entry.streams):
-            text = f"{self.venue.id} refused {stream.kind} of {stream.symbol or 'all markets'}"
-            self.end(stream, SubscribeRejected(f"{text} ({name}): {error}", error), now)
 
     def _first_delivery(self, link: Link, entry: TopicEntry, now: float) -> None:
         if link.machine.state is not m.State.LIVE:
@@ -474,11 +415,11 @@ class Engine:
         if entry.heir is None:
             entry.settled = True
         elif entry.heir == link.number:
-            self._heard(link, entry.route.topic, now)
+            self.rotation.heard(link, entry.route.topic, now)
         for stream in entry.streams:
-            self._refresh(stream, now)
+            self.refresh(stream, now)
 
-    def _refresh(self, stream: Stream, now: float) -> None:
+    def refresh(self, stream: Stream, now: float) -> None:
         """See whether a stream is up: every topic of it acknowledged, or delivering."""
         if stream.healthy or not stream.holders:
             return
@@ -520,7 +461,8 @@ class Engine:
         kept = self.quarantine.add(frame, reason, connection=number, at_ms=self.wall_ns // 1_000_000)
         self.notice("quarantined", link=link, reason=kept.reason, data=kept)
 
-    def _perform(self, link: Link, actions: Sequence[m.Action], now: float) -> None:
+    def perform(self, link: Link, actions: Sequence[m.Action], now: float) -> None:
+        """Turn what a connection's machine has decided into actions of the shell."""
         for action in actions:
             match action:
                 case m.OpenSocket():
@@ -531,9 +473,9 @@ class Engine:
                 case m.SendPing():
                     self._ping(link, now, protocol=action.protocol)
                 case m.Resubscribe():
-                    self._flush(link, now)
+                    self.subscribing.flush(link, now)
                 case m.Rotate():
-                    self._rotate(link, now, action.reason)
+                    self.rotation.begin(link, now, action.reason)
                 case m.Report():
                     self._moved(link, action, now)
 
@@ -543,8 +485,8 @@ class Engine:
         if protocol:
             self.actions.append(Ping(link.number))
         else:
-            self._calls += 1
-            frame = self.adapter.ping(Call(str(self._calls), self.wall_ns // 1_000_000))
+            self.calls += 1
+            frame = self.adapter.ping(Call(str(self.calls), self.wall_ns // 1_000_000))
             self.actions.append(Send(link.number, frame))
 
     def _moved(self, link: Link, report: m.Report, now: float) -> None:
@@ -585,7 +527,7 @@ class Engine:
             if entry.heir == link.number:
                 entry.settled = False
                 link.unheard.add(entry.route.topic)
-                for book in _books(entry):
+                for book in books_of(entry):
                     book.forget_ahead()
             if entry.owner != link.number:
                 continue
@@ -594,78 +536,14 @@ class Engine:
             if heir is not None:
                 entry.owner, entry.heir = heir.number, None
                 if heir.topics.confirmed(entry.route.topic):
-                    self._switch(entry, now)
+                    self.rotation.switch(entry, now)
                     continue  # the replacement was already listening: nothing is lost
             for stream in list(entry.streams):
                 self._down(stream, now, reason)
-            self._switch(entry, now)
+            self.rotation.switch(entry, now)
         for other in list(self.links.values()):
             if other.replaces == link.number:
                 # What it carried is the other's now; nobody needs it back.
                 other.replaces = None
-                self._perform(link, link.machine.stop(now, "replaced"), now)
-                self._rotate_again(other, now)
-
-    # --- rotation ---------------------------------------------------------------------------
-
-    def _rotate(self, link: Link, now: float, reason: str) -> None:
-        if any(other.replaces == link.number for other in self.links.values()):
-            return
-        if link.replaces is not None:
-            link.rotate_again = reason  # first things first
-            return
-        self.notice("rotating", link=link, reason=reason)
-        heir = self._new_link(link.endpoint_name)
-        heir.replaces = link.number
-        heir.take_over_at = now + ROTATION_S
-        link.retiring = True
-        for entry in self.topics.values():
-            if entry.owner == link.number:
-                entry.heir = heir.number
-                entry.settled = False
-                heir.topics.want(entry.route.topic, entry.route.group)
-                heir.unheard.add(entry.route.topic)
-        self._perform(heir, heir.machine.start(now), now)
-
-    def _heard(self, heir: Link, topic: str, now: float) -> None:
-        heir.unheard.discard(topic)
-        if not heir.unheard and heir.replaces is not None:
-            # What the old one has on its way comes first: it need not be fetched by REST.
-            heir.take_over_at = min(heir.take_over_at, now + LINGER_S)
-            self.touched = True
-
-    def _overdue(self, heir: Link, now: float) -> None:
-        """Take over although some topics are silent: they may just be quiet markets."""
-        live = heir.machine.state is m.State.LIVE
-        if live and all(heir.topics.confirmed(name) for name in heir.unheard):
-            self._take_over(heir, now)
-        else:
-            heir.take_over_at = now + 1.0
-
-    def _take_over(self, heir: Link, now: float) -> None:
-        old = self.links.get(heir.replaces or 0)
-        heir.replaces = None
-        for entry in self.topics.values():
-            if entry.heir == heir.number:
-                entry.owner, entry.heir, entry.settled = heir.number, None, False
-                self._switch(entry, now)
-        if old is not None:
-            self.notice("rotated", link=heir, reason=f"replaces connection {old.number}")
-            self._perform(old, old.machine.stop(now, "replaced"), now)
-        self._rotate_again(heir, now)
-
-    def _switch(self, entry: TopicEntry, now: float) -> None:
-        for book in _books(entry):
-            book.switch(now)
-            if book.needs_care:
-                self.recovery.look_at(book, now)
-
-    def _rotate_again(self, heir: Link, now: float) -> None:
-        """Replace a connection that was told to go while it was taking over itself."""
-        reason, heir.rotate_again = heir.rotate_again, ""
-        if reason and not self.closed and heir.machine.state is m.State.LIVE:
-            self._rotate(heir, now, reason)
-
-
-def _books(entry: TopicEntry) -> list[BookStream]:
-    return [stream for stream in entry.streams if isinstance(stream, BookStream)]
+                self.perform(link, link.machine.stop(now, "replaced"), now)
+                self.rotation.again(other, now)
