@@ -22,6 +22,7 @@ from unified_ws.core.trades import TradeStream
 from unified_ws.errors import CCXT_ERRORS
 from unified_ws.events import BidAsk
 from unified_ws.facts import Kind
+from unified_ws.shell.patience import link_of, trouble
 
 if TYPE_CHECKING:
     from unified_ws.rest import RestBridge
@@ -300,9 +301,9 @@ class Observe:
 
     def _verdict(self, stream: Stream, now: float) -> tuple[str, str]:
         client = self._client
-        link = client.link_of(stream)
+        link = link_of(client.engine, stream)
         if not stream.healthy:
-            reason, _ = client.trouble(stream, link, now)
+            reason, _ = trouble(client.engine, stream, link, now)
             return ("down" if stream.delivered else "connecting"), reason
         if isinstance(stream, BookStream) and not stream.valid:
             return "resyncing", client.engine.recovery.why(stream) or stream.reason

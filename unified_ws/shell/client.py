@@ -13,7 +13,7 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Sequence
 from contextlib import suppress
 from math import inf
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 
@@ -21,13 +21,14 @@ from unified_ws.adapter import Call, Dial, Rest
 from unified_ws.core.actions import DialLink, Fetch, HangUp, Notice, Ping, Send
 from unified_ws.core.engine import Engine
 from unified_ws.core.link import Link
-from unified_ws.core.machine import State
 from unified_ws.core.streams import Stream
-from unified_ws.errors import DialFailed, DialTimeout, StreamDown
+from unified_ws.errors import DialFailed
 from unified_ws.proxies import redact_url
+from unified_ws.shell import patience
 from unified_ws.shell.budgets import shared_budget
 from unified_ws.shell.dialing import explain
 from unified_ws.shell.rest_queue import RestQueue
+from unified_ws.shell.surroundings import Nobody, Surroundings
 from unified_ws.shell.transport import Sessions, Socket, abort, hang_up
 
 SLICE_S = 0.002
@@ -42,81 +43,6 @@ CCXT_FACE = "ccxt"
 """Who holds a stream for the calls of the ccxt face."""
 
 _log = logging.getLogger("unified_ws")
-
-
-class Surroundings(Protocol):
-    """What the client needs of the exchange object."""
-
-    @property
-    def id(self) -> str:
-        """Return the venue's id."""
-
-    @property
-    def timeout_s(self) -> float:
-        """Return how long a first contact may take, in seconds."""
-
-    @property
-    def raise_after_s(self) -> float:
-        """Return after how long an outage raises in waiting calls, in seconds; 0: never."""
-
-    def socket_url(self, endpoint_name: str) -> str:
-        """Return where the sockets of an endpoint go, before the gateway."""
-
-    def redirected(self, url: str) -> str:
-        """Return `url` as the gateway wants it."""
-
-    def socket_proxy(self) -> tuple[str | None, str | None]:
-        """Return the proxy for sockets and its kind."""
-
-    def socket_headers(self) -> dict[str, str]:
-        """Return extra headers for sockets."""
-
-    async def rest_call(self, rest: Rest) -> Any:
-        """Perform one REST call outside any throttle."""
-
-    def on_notice(self, notice: Notice) -> None:
-        """Tell the operators."""
-
-    def on_frame(self, link: int, direction: str, frame: bytes) -> None:
-        """Show a frame to those who asked to see it all."""
-
-
-class _Nobody:
-    """What is left around a client when the exchange object is gone: it is about to be closed."""
-
-    timeout_s = 0.0
-    raise_after_s = 0.0
-
-    def __init__(self, name: str) -> None:
-        self.id = name
-
-    def socket_url(self, endpoint_name: str) -> str:
-        """Refuse to dial."""
-        text = f"{self.id}: {endpoint_name} is not dialed, nobody holds the exchange object"
-        raise DialFailed(text, hop="socket", final=True)
-
-    def redirected(self, url: str) -> str:
-        """Leave `url` alone."""
-        return url
-
-    def socket_proxy(self) -> tuple[str | None, str | None]:
-        """Know of no proxy."""
-        return None, None
-
-    def socket_headers(self) -> dict[str, str]:
-        """Know of no headers."""
-        return {}
-
-    async def rest_call(self, rest: Rest) -> Any:
-        """Refuse to call."""
-        text = f"{self.id}: {rest.method} is not called, nobody holds the exchange object"
-        raise DialFailed(text, hop="socket", final=True)
-
-    def on_notice(self, notice: Notice) -> None:
-        """Tell nobody."""
-
-    def on_frame(self, link: int, direction: str, frame: bytes) -> None:
-        """Show it to nobody."""
 
 
 class _Open:
@@ -146,7 +72,7 @@ class Client:
         self.last: AsyncGenerator[None, None] | None = None
         """What the end of the loop waits for; see `dropped.py`."""
         self._around_ref = weakref.ref(around)
-        self._nobody = _Nobody(around.id)
+        self._nobody = Nobody(around.id)
         self._sessions = sessions
         self._open: dict[int, _Open] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -447,68 +373,15 @@ class Client:
         next_at = inf
         for waiter, (streams, started, _face) in list(self._waits.items()):
             for stream in streams:
-                if stream.healthy and not self._stuck(stream):
+                if stream.healthy and not patience.stuck(self.engine, stream):
                     continue
-                expires = self._patience(stream, started)
+                around = self._around
+                expires = patience.ends_at(stream, started, around)
                 if expires <= now and not waiter.done():
-                    waiter.set_exception(self._why(stream, now))
+                    waiter.set_exception(patience.ended(self.engine, stream, around, now))
                 next_at = min(next_at, expires if expires > now else now + TICK_S)
         self._guard_at = next_at
         self._rearm()
-
-    def _stuck(self, stream: Stream) -> bool:
-        """Say whether first data waits for REST rather than for the market."""
-        return not stream.delivered and bool(self.engine.recovery.why(stream))
-
-    def _patience(self, stream: Stream, started: float) -> float:
-        if not stream.delivered:
-            return started + self._around.timeout_s
-        if not self._around.raise_after_s:
-            return inf
-        return max(stream.down_since or started, started) + self._around.raise_after_s
-
-    def _why(self, stream: Stream, now: float) -> BaseException:
-        link = self.link_of(stream)
-        reason, retry_in = self.trouble(stream, link, now)
-        what = f"{stream.kind} of {stream.symbol or 'all markets'}"
-        if stream.delivered:
-            age = now - (stream.down_since or now)
-            text = f"{self._around.id}: {what} has been down for {age:.0f} s: {reason}"
-            return StreamDown(text, reason=reason, age_s=age, retry_in_s=retry_in)
-        if link is not None and link.error is not None:
-            error = link.error
-            return type(error)(
-                str(error), hop=error.hop, status=error.status, final=error.final,
-                retry_after_s=error.retry_after_s,
-            )  # fmt: skip
-        patience = self._around.timeout_s
-        text = f"{self._around.id}: no {what} within {patience:g} s: {reason}"
-        return DialTimeout(text, hop="subscribe")
-
-    def link_of(self, stream: Stream) -> Link | None:
-        """Return the connection that carries a stream (its first topic that is not up)."""
-        found = None
-        for topic in stream.topics:
-            entry = self.engine.topics.get(topic)
-            found = self.engine.links.get(entry.owner) if entry else None
-            if found is None or not found.topics.confirmed(topic):
-                break
-        return found
-
-    def trouble(self, stream: Stream, link: Link | None, now: float) -> tuple[str, float | None]:
-        """Say what a stream waits for, and when the next dial is due."""
-        if link is None:
-            return stream.down_reason or "it is not subscribed", None
-        state = link.machine.state
-        retry_at = link.machine.retry_at()
-        if state is State.WAITING and retry_at is not None:
-            reason = str(link.error or link.machine.reason)
-            return f"{reason}; next try in {max(0.0, retry_at - now):.1f} s", retry_at - now
-        if state is State.LIVE:
-            why = self.engine.recovery.why(stream)
-            return why or "the subscription has not been acknowledged", None
-        what = f"connection {link.number} is {state.value}"
-        return (f"{what} again after: {link.error}" if link.error else what), None
 
     # --- REST -------------------------------------------------------------------------------
 
