@@ -85,8 +85,12 @@ class Snapshot(msgspec.Struct, frozen=True):
     limits: tuple[tuple[int, float], ...]
 
     def rest(self, depth: int) -> Rest:
-        """Build the cheapest call that covers `depth` levels (0: the default of 1000)."""
-        wanted = depth or 1000
+        """Build the cheapest call for `depth` levels (0: the default of 1000) with headroom.
+
+        Levels beyond the first state are unknown until they change, so a book of N levels begins
+        with twice as many where that is not more than the usual 1000.
+        """
+        wanted = max(depth, min(2 * depth, 1000)) or 1000
         size, weight = next((x for x in self.limits if x[0] >= wanted), self.limits[-1])
         return Rest(self.method, {**self.params, self.depth_param: size}, weight)
 

@@ -150,7 +150,9 @@ class Reading:
         cursors = []
         for stream in streams:
             ring = stream.rows
-            cursor = stream.readers.cursor(reader, now, ring.base, ring.head)
+            # A book has no rows to lose: whoever had its newest state waits for a newer one.
+            base = 0 if stream.kind is Kind.BOOK else ring.base
+            cursor = stream.readers.cursor(reader, now, base, ring.head)
             cursor.busy = True
             cursors.append(cursor)
         self._watch_owner(reader, streams)

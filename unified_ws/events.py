@@ -70,7 +70,9 @@ class BookUpdate(msgspec.Struct, gc=False):
     kind: `snapshot` (streamed: always replaces), `rest` (must link to the buffered deltas),
     `whole` (replaces unless older), `delta`. A delta takes a book from `prev_id` to `last_id`:
     it applies when `prev_id <= have < last_id`, is stale when `last_id <= have` and a gap when
-    `prev_id > have`. Adapters map their venue's ids onto these two.
+    `prev_id > have`. Adapters map their venue's ids onto these two. `depth` is how many levels a
+    side a full book was asked for; `bounds` the lowest bid and highest ask up to which it is
+    complete, where that is not the end of its own rows.
     """
 
     symbol: str
@@ -82,6 +84,7 @@ class BookUpdate(msgspec.Struct, gc=False):
     prev_id: int | None = None
     depth: int | None = None
     received_ns: int = 0
+    bounds: tuple[float, float] | None = None
 
 
 class Ticker(msgspec.Struct, gc=False):

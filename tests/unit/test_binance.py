@@ -377,7 +377,7 @@ def test_a_snapshot_by_rest() -> None:
 
 @pytest.mark.parametrize(
     ("depth", "limit", "weight"),
-    [(0, 1000, 50), (1, 100, 5), (100, 100, 5), (101, 500, 25), (500, 500, 25), (501, 1000, 50),
+    [(0, 1000, 50), (1, 100, 5), (50, 100, 5), (51, 500, 25), (250, 500, 25), (251, 1000, 50),
      (1001, 5000, 250), (99999, 5000, 250)],
 )  # fmt: skip
 def test_a_snapshot_costs_what_the_sheet_says(depth: int, limit: int, weight: float) -> None:

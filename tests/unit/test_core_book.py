@@ -356,6 +356,7 @@ class Host:
     def __init__(self) -> None:
         self.bad: list[str] = []
         self.first = 0
+        self.thinned = 0
 
     def bad_row(self, stream: Stream, row: Row | BookUpdate, reason: str) -> None:
         """Note a bad row."""
@@ -364,6 +365,14 @@ class Host:
     def first_data(self, stream: Stream) -> None:
         """Note the first delivery."""
         self.first += 1
+
+    def care(self, stream: Stream) -> None:
+        """Note that the stream wants to be looked at."""
+        stream.needs_care = True
+
+    def thin(self, stream: Stream) -> None:
+        """Note that a book reaches less and less far."""
+        self.thinned += 1
 
 
 MARKET = Market("BTC/USDT", "BTCUSDT")
@@ -471,8 +480,8 @@ def test_depth_follows_the_deepest_limit_wanted() -> None:
 
 def test_each_snapshot_costs_no_more_than_it_must() -> None:
     """Weights are the budget of a hundred books: 5 for a hundred levels, 250 for 5000."""
-    for depth, size, weight in ((0, 1000, 50.0), (5, 100, 5.0), (100, 100, 5.0),
-                                (101, 1000, 50.0), (1001, 5000, 250.0), (9999, 5000, 250.0)):  # fmt: skip
+    for depth, size, weight in ((0, 1000, 50.0), (5, 100, 5.0), (50, 100, 5.0),
+                                (51, 1000, 50.0), (1001, 5000, 250.0), (9999, 5000, 250.0)):  # fmt: skip
         rest = SNAPSHOT.rest(depth)
         assert rest.params == {"symbol": "BTCUSDT", "limit": size}
         assert rest.weight == weight

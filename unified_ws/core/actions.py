@@ -41,7 +41,7 @@ class Fetch(msgspec.Struct, frozen=True, eq=False):
     """Ask REST for a book's first state or for missed rows; lower `priority` goes first."""
 
     stream: Stream
-    what: Literal["snapshot", "history"]
+    what: Literal["snapshot", "renewal", "history"]
     rest: Rest
     priority: int
     epoch: int

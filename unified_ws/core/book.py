@@ -8,7 +8,7 @@ deltas buffered meanwhile. One symbol resyncs alone.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from enum import StrEnum
 from math import inf
@@ -122,9 +122,13 @@ class Book:
         nonce: The venue's id of the last update applied.
         timestamp_ms: The venue's time of that update; None where it sends none.
         depth: How many levels a side the first state was asked for; None: all there are.
+        low, high: The prices up to which the book is complete. Beyond them lie levels that the
+            first state did not reach: only those that changed since are known.
     """
 
-    __slots__ = ("asks", "bids", "depth", "nonce", "received_ns", "symbol", "timestamp_ms")
+    __slots__ = (
+        "asks", "bids", "depth", "high", "low", "nonce", "received_ns", "symbol", "timestamp_ms",
+    )  # fmt: skip
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
@@ -134,6 +138,7 @@ class Book:
         self.timestamp_ms: int | None = None
         self.received_ns = 0
         self.depth: int | None = None
+        self.low, self.high = 0.0, inf
 
     def copy(self) -> Book:
         """Return an independent copy."""
@@ -141,6 +146,7 @@ class Book:
         twin.bids, twin.asks = self.bids.copy(), self.asks.copy()
         twin.nonce, twin.timestamp_ms = self.nonce, self.timestamp_ms
         twin.received_ns, twin.depth = self.received_ns, self.depth
+        twin.low, twin.high = self.low, self.high
         return twin
 
     def take(self, update: BookUpdate) -> None:
@@ -152,6 +158,7 @@ class Book:
             self.bids.replace(update.bids)
             self.asks.replace(update.asks)
             self.depth = update.depth
+            self.low, self.high = update.bounds or _bounds(update)
         self.nonce = update.last_id
         # A REST snapshot has no time of its own: ccxt leaves None until the first delta.
         self.timestamp_ms = update.timestamp_ms
@@ -162,30 +169,64 @@ class Book:
         bids, asks = self.bids.prices, self.asks.prices
         return bool(bids and asks and bids[-1] >= asks[0])
 
+    def proven(self) -> tuple[int, int]:
+        """Return how many bids and asks, counted from the best, are known without a hole."""
+        bids, asks = self.bids.prices, self.asks.prices
+        return len(bids) - bisect_left(bids, self.low), bisect_right(asks, self.high)
+
+    # Only proven rows are returned, unless all are asked for (`limit` None).
+
     def top_bids(self, limit: int | None) -> list[list[float]]:
         """Return [price, amount] rows, best first."""
-        amounts, prices = self.bids.amounts, self.bids.prices
-        best = prices[: -limit - 1 : -1] if limit else prices[::-1]
-        return [[price, amounts[price]] for price in best]
+        amounts = self.bids.amounts
+        return [[price, amounts[price]] for price in self._best_bids(limit)]
 
     def top_asks(self, limit: int | None) -> list[list[float]]:
         """Return [price, amount] rows, best first."""
-        amounts, prices = self.asks.amounts, self.asks.prices
-        return [[price, amounts[price]] for price in (prices[:limit] if limit else prices)]
+        amounts = self.asks.amounts
+        return [[price, amounts[price]] for price in self._best_asks(limit)]
 
     def level_bids(self, limit: int | None) -> list[Level]:
         """Return (price, amount) rows, best first."""
-        if not limit:
+        if limit is None:
             return self.bids.rows[::-1]
-        best = self.bids.prices[: -limit - 1 : -1]
+        best = self._best_bids(limit)
         return list(zip(best, map(self.bids.amounts.__getitem__, best), strict=True))
 
     def level_asks(self, limit: int | None) -> list[Level]:
         """Return (price, amount) rows, best first."""
-        if not limit:
+        if limit is None:
             return self.asks.rows[:]
-        best = self.asks.prices[:limit]
+        best = self._best_asks(limit)
         return list(zip(best, map(self.asks.amounts.__getitem__, best), strict=True))
+
+    def _best_bids(self, limit: int | None) -> list[float]:
+        prices = self.bids.prices
+        if limit is None:
+            return prices[::-1]
+        best = prices[: -limit - 1 : -1]
+        while best and best[-1] < self.low:
+            best.pop()
+        return best
+
+    def _best_asks(self, limit: int | None) -> list[float]:
+        prices = self.asks.prices
+        if limit is None:
+            return prices
+        best = prices[:limit]
+        while best and best[-1] > self.high:
+            best.pop()
+        return best
+
+
+def _bounds(update: BookUpdate) -> tuple[float, float]:
+    """Return up to where a full book reaches: a side shorter than asked for is the whole side."""
+    depth = update.depth
+    if depth is None:
+        return 0.0, inf
+    low = min(price for price, _ in update.bids) if len(update.bids) >= depth else 0.0
+    high = max(price for price, _ in update.asks) if len(update.asks) >= depth else inf
+    return low, high
 
 
 class Verdict(StrEnum):
@@ -212,7 +253,7 @@ class BookSync:
     the updates that changed the book in the last call, in order.
     """
 
-    __slots__ = ("_buffer", "applied", "book", "source", "valid")
+    __slots__ = ("_buffer", "_recent", "_renewal", "applied", "book", "source", "valid")
 
     def __init__(self, symbol: str, source: Policy) -> None:
         self.book = Book(symbol)
@@ -220,6 +261,8 @@ class BookSync:
         self.valid = False
         self.applied: list[BookUpdate] = []
         self._buffer: deque[BookUpdate] = deque(maxlen=BUFFERED_DELTAS)
+        self._recent: deque[BookUpdate] | None = None
+        self._renewal: BookUpdate | None = None
 
     @property
     def waiting_deltas(self) -> int:
@@ -230,6 +273,53 @@ class BookSync:
         """Distrust the book until a new first state: a loss, or a doubt."""
         self.valid = False
         self._buffer.clear()
+        self._recent = self._renewal = None
+
+    def record(self) -> None:
+        """Keep the updates from here on: a new full book has been asked for, this one is valid."""
+        self._recent = deque(maxlen=BUFFERED_DELTAS)
+        self._renewal = None
+
+    def renew(self, snapshot: BookUpdate) -> Verdict:
+        """Take a new full book under the valid one, so that it reaches further again.
+
+        `TOO_OLD` leaves the book as it is. A full book that is ahead waits for the stream.
+        """
+        recent, have, last = self._recent, self.book.nonce, snapshot.last_id
+        self.applied = []
+        if not self.valid or recent is None or have is None or last is None:
+            return Verdict.STALE
+        begun = recent[0].prev_id if recent else have
+        if begun is not None and begun > last:
+            self._recent = None
+            return Verdict.TOO_OLD
+        self._renewal = snapshot
+        if have >= last:
+            self._renew()
+        return Verdict.APPLIED
+
+    def _renew(self) -> None:
+        snapshot, recent = self._renewal, self._recent
+        self._renewal = self._recent = None
+        if snapshot is None or recent is None or snapshot.last_id is None:
+            return
+        fresh = Book(self.book.symbol)
+        fresh.take(snapshot)
+        for update in recent:
+            if (update.last_id or 0) > snapshot.last_id:
+                fresh.take(update)
+        if fresh.nonce != self.book.nonce and recent:
+            return
+        fresh.nonce, fresh.timestamp_ms = self.book.nonce, self.book.timestamp_ms
+        fresh.received_ns = self.book.received_ns
+        self.book = fresh
+        # Readers with a copy of their own get the same state once more, and say nothing of it.
+        again = BookUpdate(
+            fresh.symbol, "whole", fresh.level_bids(None), fresh.level_asks(None),
+            fresh.timestamp_ms, fresh.nonce, depth=fresh.depth, received_ns=fresh.received_ns,
+            bounds=(fresh.low, fresh.high),
+        )  # fmt: skip
+        self.applied = [*self.applied, again]
 
     def feed(self, update: BookUpdate) -> Verdict:
         """Take one update from the stream or from REST."""
@@ -252,8 +342,7 @@ class BookSync:
             if last <= have:
                 return Verdict.STALE
             if prev > have:
-                self.valid = False
-                self._buffer.clear()
+                self.invalidate()
                 self._buffer.append(update)
                 return Verdict.GAP
         try:
@@ -262,6 +351,10 @@ class BookSync:
             self.invalidate()
             raise
         self.applied = [update]
+        if self._recent is not None:
+            self._recent.append(update)
+            if self._renewal is not None and (last or 0) >= (self._renewal.last_id or 0):
+                self._renew()
         return Verdict.APPLIED
 
     def _older(self, update: BookUpdate) -> bool:

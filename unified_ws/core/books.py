@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 from weakref import WeakSet
 
@@ -69,7 +70,22 @@ class BookStream(Stream):
         if self.sync.book.crossed():
             self.distrust("its best bid is not below its best ask")
             return None
+        if not self._reaches(self.sync.book):
+            self.distrust("the market has left the levels that its first state reached")
+            return None
         return self.sync.book
+
+    def _reaches(self, book: Book) -> bool:
+        """Say whether any row is proven; before that is so, ask for a new full book."""
+        if book.depth is None or self.depth is None or self.snapshot is None:
+            return True
+        bids, asks = book.proven()
+        if (book.low and bids < book.depth) or (book.high < inf and asks < book.depth):
+            few = min(bids if book.low else book.depth, asks if book.high < inf else book.depth)
+            if few < min(self.depth * 5 // 4, book.depth * 3 // 4):
+                self.host.thin(self)
+            return few > 0
+        return True
 
     def distrust(self, reason: str) -> None:
         """Stop handing the book out and start it again; the stream itself goes on."""
@@ -77,7 +93,8 @@ class BookStream(Stream):
             self.resyncs += 1
         self.sync.invalidate()
         self.reason = reason
-        self.needs_care = self.snapshot is not None and self.healthy
+        if self.snapshot is not None and self.healthy:
+            self.host.care(self)  # at once: a market that goes quiet now would never remind us
 
     def lost(self, reason: str) -> None:
         """Note that updates may have been missed."""
@@ -131,6 +148,12 @@ class BookStream(Stream):
             self.duplicates += 1
         return verdict
 
+    def renew(self, update: BookUpdate, now: float) -> None:
+        """Take a full book under the valid one."""
+        self.sync.renew(update)
+        if self.sync.applied:
+            self._push(self.sync.applied, now)
+
     def _push(self, rows: Sequence[Any], now: float) -> None:
         super()._push(rows, now)
         ring = self.rows
@@ -157,9 +180,11 @@ class Replica:
     def move(self, update: BookUpdate) -> Book | None:
         """Apply the next update; None while there is no first state."""
         self.position += 1
-        if self.book is None:
+        book = self.book
+        if book is None:
             if update.kind == "delta":
                 return None
-            self.book = Book(update.symbol)
-        self.book.take(update)
-        return self.book
+            book = self.book = Book(update.symbol)
+        known = update.kind == "whole" and update.last_id is not None and update.last_id == book.nonce
+        book.take(update)
+        return None if known else book

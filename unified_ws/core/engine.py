@@ -188,6 +188,14 @@ class Engine:
         )  # fmt: skip
         self.notice("gap", stream=stream, reason=gap.cause, data=gap)
 
+    def care(self, stream: Stream) -> None:
+        """Fetch what a stream is missing."""
+        self.recovery.look_at(stream, stream.data_at)
+
+    def thin(self, stream: Stream) -> None:
+        """Fetch a full book under one that is valid, before too few of its rows are proven."""
+        self.recovery.renew(stream, stream.data_at)
+
     def first_data(self, stream: Stream) -> None:
         """Note that a stream delivers for the first time."""
         self.notice("first_data", stream=stream)

@@ -27,6 +27,9 @@ QUIET_BOOK_S = 2.0
 """A book whose market is so quiet that no delta comes is asked for after so long."""
 OVERLAP_S = 1.0
 """How long the other connection of a rotation has to bring what this one missed."""
+RENEW_S = (2.0, 60.0)
+"""A book that reaches less and less far is renewed at most so often: ever more slowly, to the
+second, while it has to be done again and again."""
 HISTORY_TRIES = 4
 RETRY_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
@@ -39,8 +42,9 @@ class Case:
     asked: bool = False
     tries: int = 0
     epoch: int = 0
-    filled: int = 0
     error: str = ""
+    renewed_at: float = -inf
+    renew_wait: float = 0.0
 
 
 class Recovery:
@@ -104,7 +108,9 @@ class Recovery:
         if case is None or case.epoch != fetch.epoch:
             return
         case.asked = False
-        if isinstance(stream, BookStream):
+        if isinstance(stream, BookStream) and fetch.what == "renewal" and stream.valid:
+            self._renewal_came(stream, fetch, body, now, wall_ns)
+        elif isinstance(stream, BookStream):
             self._book_came(stream, case, fetch, body, error, now, wall_ns)
         elif isinstance(stream, TradeStream):
             self._trades_came(stream, case, body, error, now, wall_ns)
@@ -129,6 +135,37 @@ class Recovery:
         self._engine.actions.append(
             Fetch(stream, "snapshot", rest, 0 if stream.delivered else 1, case.epoch)
         )
+
+    def renew(self, stream: Stream, now: float) -> None:
+        """Ask for a full book although there is a valid one: its proven rows run out."""
+        case = self._cases.setdefault(stream, Case())
+        since = now - case.renewed_at
+        if case.asked or since < case.renew_wait or not isinstance(stream, BookStream):
+            return
+        if stream.snapshot is None or not stream.healthy:
+            return
+        least, most = RENEW_S
+        case.renew_wait = least if since > 2 * most else min(most, max(least, 2 * case.renew_wait))
+        case.asked, case.renewed_at = True, now
+        stream.sync.record()
+        rest = stream.snapshot.rest(stream.depth or 0)
+        self._engine.actions.append(Fetch(stream, "renewal", rest, 3, case.epoch))
+
+    def _renewal_came(
+        self, stream: BookStream, fetch: Fetch, body: Any, now: float, wall_ns: int
+    ) -> None:
+        # What fails here is tried again when the book is next looked at: it is still valid.
+        market, snapshot = stream.sub.market, stream.snapshot
+        if market is None or snapshot is None or body is None:
+            return
+        try:
+            update = self._engine.adapter.snapshot(body, market)
+            update.received_ns = wall_ns
+            update.depth = int(fetch.rest.params[snapshot.depth_param])
+            stream.renew(update, now)
+        except Exception as exc:
+            reason = f"{stream.symbol}: a full book by REST could not be used: {exc!r}"
+            self._engine.notice("quarantined", stream=stream, reason=reason)
 
     def _book_came(
         self, stream: BookStream, case: Case, fetch: Fetch, body: Any, error: str | None,

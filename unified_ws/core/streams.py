@@ -41,6 +41,12 @@ class Host(Protocol):
     def renumbered(self, stream: Stream, last: Trade, row: Trade) -> None:
         """Note that the venue began to count its trades anew."""
 
+    def care(self, stream: Stream) -> None:
+        """Note that something must be fetched for the stream."""
+
+    def thin(self, stream: Stream) -> None:
+        """Note that a book will soon reach less far than is wanted."""
+
     def first_data(self, stream: Stream) -> None:
         """Note that the stream delivers."""
 
