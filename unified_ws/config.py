@@ -74,6 +74,7 @@ class WsSettings(BaseModel):
     take_over_s: how long the position of a finished reader can be taken over by a new task.
     live_objects: hand out the live order book instead of a snapshot.
     compress: window bits of permessage-deflate to offer; 0 offers none.
+    freeze: keep the garbage collector from walking ccxt and the markets while streams are open.
     quarantine: how many frames that could not be decoded are kept.
     headers: sent with the opening handshake of every socket.
     """
@@ -89,6 +90,7 @@ class WsSettings(BaseModel):
     take_over_s: float = Field(default=60.0, ge=0)
     live_objects: bool = False
     compress: Literal[0, 15] = 0
+    freeze: bool = True
     quarantine: int = Field(default=100, ge=0)
     headers: Mapping[str, str] = Field(default={}, repr=False)
     options: SocketOptions = SocketOptions()

@@ -30,6 +30,7 @@ from unified_ws.proxies import Proxies
 from unified_ws.rest import RestBridge, described, unborn
 from unified_ws.rest_methods import RestMethods
 from unified_ws.shell.client import Client
+from unified_ws.shell.garbage import hold_still
 from unified_ws.shell.transport import Sessions
 from unified_ws.stream import StreamMethods
 from unified_ws.types import Config, Params
@@ -243,6 +244,8 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
             if self._running is not client:
                 raise CCXT_ERRORS["ExchangeClosedByUser"](f"{self.id} was closed by the user")
             self._indexed = True
+            if self._settings.ws.freeze:
+                hold_still(id(client))
         if not isinstance(symbols, (list, tuple)) or not all(isinstance(s, str) for s in symbols):
             text = f"{self.id} {method}() takes a list of symbols, each a str"
             raise CCXT_ERRORS["ArgumentsRequired"](text)

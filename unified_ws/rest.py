@@ -79,6 +79,7 @@ class RestBridge:
         self.budget: Budget | None = None
         self.taps: list[Callable[[str, Any], None]] = []
         """Called with every answer: its URL before the gateway, and its parsed body."""
+        self._known: dict[str, tuple[Any, Market]] = {}
         self._resolvers: dict[str, dict[str, str]] = {}
         self._loading: asyncio.Task[None] | None = None
         self._hooks = {"fetch": self._fetch, "throttle": self._throttle, "log": self._log}
@@ -189,6 +190,9 @@ class RestBridge:
         Raises:
             BadSymbol: It has no such market, or none that an endpoint of ours serves.
         """
+        known = self._known.get(symbol)
+        if known is not None and known[0] is self.ccxt.markets.get(symbol):
+            return known[1]
         try:
             market = self.ccxt.market(symbol)
         except ccxt.BadSymbol as exc:
@@ -196,12 +200,14 @@ class RestBridge:
         if not any(_serves(endpoint, market) for endpoint in self.venue.endpoints.values()):
             raise ccxt.BadSymbol(f"{self.venue.id}: {symbol} is not streamed by this adapter")
         size = market.get("contractSize")
-        return Market(
+        made = Market(
             symbol=market["symbol"], id=market["id"], type=market["type"], base=market["base"],
             quote=market["quote"], settle=market.get("settle"), linear=market.get("linear"),
             inverse=market.get("inverse"),
             contract_size=float(size) if size is not None and market.get("contract") else None,
         )  # fmt: skip
+        self._known[symbol] = market, made
+        return made
 
     def _no_such(self, symbol: object) -> str:
         from difflib import get_close_matches

@@ -91,13 +91,14 @@ class Rows(AsyncIterator[R], Generic[R]):
             raise StopAsyncIteration
         if not self._streams:
             await self._open()
-        client = self._exchange._client
-        started = client.loop.time()
-        while True:
-            row = self._pull()
-            if row is not None:
-                return row
-            await client.news(self._streams, started, self._holder)
+        row = self._pull()
+        if row is None:
+            client = self._exchange._client
+            started = client.loop.time()
+            while row is None:
+                await client.news(self._streams, started, self._holder)
+                row = self._pull()
+        return row
 
     async def aclose(self) -> None:
         """Let go of the stream; the last holder's going unsubscribes it."""
@@ -129,20 +130,27 @@ class Rows(AsyncIterator[R], Generic[R]):
 
     def _in_order(self) -> R | None:
         """Take one row straight from the ring: what a consumer has not read pins nothing."""
+        if len(self._streams) == 1:
+            return self._next_of(self._streams[0], self._cursors[0])
         for stream, cursor in in_turn(self._streams, self._cursors):
-            ring, missed = stream.rows, 0
-            if cursor.position >= ring.head:
-                continue
-            if cursor.position < ring.base:
-                missed = ring.base - cursor.position
-                self.missed += missed
-                self._exchange._lagging(stream, missed)
-                cursor.position = ring.base
-            row: R = ring.rows[cursor.position - ring.base]
-            cursor.position += 1
-            cursor.served += 1
-            return _after_loss(row, missed) if missed else row
+            row = self._next_of(stream, cursor)
+            if row is not None:
+                return row
         return None
+
+    def _next_of(self, stream: Stream, cursor: Cursor) -> R | None:
+        ring, position = stream.rows, cursor.position
+        if position >= ring.head:
+            return None
+        missed = max(ring.base - position, 0)
+        if missed:
+            self.missed += missed
+            self._exchange._lagging(stream, missed)
+            position = ring.base
+        row: R = ring.rows[position - ring.base]
+        cursor.position = position + 1
+        cursor.served += 1
+        return _after_loss(row, missed) if missed else row
 
     def _put(self, rows: list[Any], missed: int) -> None:
         waiting = self._waiting

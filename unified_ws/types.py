@@ -136,6 +136,7 @@ class WsConfig(TypedDict, total=False):
     take_over_s: float
     live_objects: bool
     compress: Literal[0, 15]
+    freeze: bool
     quarantine: int
     headers: Mapping[str, str]
     options: SocketOptions

@@ -28,7 +28,9 @@ async def test_dropping_an_object_closes_its_sockets(*, handled: bool) -> None:
     """A notebook cell that is run again leaves nothing open, and no warning."""
     async with FakeVenue("binance") as venue:
         for _ in range(3):
-            ex = unified_ws.exchange("binance", {"gateway": venue.gateway})
+            # As at a prompt: elsewhere cycles wait for the last open object to be closed.
+            config = {"gateway": venue.gateway, "ws": {"freeze": False}}
+            ex = unified_ws.exchange("binance", config)
             if handled:
 
                 def known(_notice: Any, ex: unified_ws.Exchange = ex) -> str:

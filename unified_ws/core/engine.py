@@ -33,14 +33,13 @@ from unified_ws.core.actions import Action, DialLink, HangUp, Notice, Ping, Send
 from unified_ws.core.books import BookStream
 from unified_ws.core.ledger import Gap, Ledger
 from unified_ws.core.link import Link, TopicEntry
-from unified_ws.core.quarantine import Quarantine, decode
+from unified_ws.core.quarantine import Quarantine, reason_of
 from unified_ws.core.recovery import Recovery
 from unified_ws.core.rotation import ROTATION_S, Rotation, books_of
 from unified_ws.core.streams import CandleStream, RowStream, Stream
 from unified_ws.core.subscribing import Subscribing
 from unified_ws.core.trades import TradeStream
 from unified_ws.errors import (
-    DecodeError,
     DialFailed,
     Disconnected,
     VenueError,
@@ -105,7 +104,9 @@ class Engine:
         self._numbers = 0
         self.calls = 0
         self.wall_ns = 0
-        self._current: tuple[Link, bytes] | None = None
+        self._link: Link | None = None
+        self._frame = b""
+        self._decode = adapter.decode
 
     # --- streams --------------------------------------------------------------------------
 
@@ -172,7 +173,7 @@ class Engine:
 
     def bad_row(self, stream: Stream, row: Row | BookUpdate, reason: str) -> None:
         """Set a row aside that no market can have; the rest of its frame counts."""
-        link, frame = self._current or (None, b"")
+        link, frame = self._link, self._frame
         raw = getattr(row, "raw", None)
         frame = bytes(raw) if isinstance(raw, (bytes, memoryview)) else frame or repr(row).encode()
         self._set_aside(link, frame, f"{stream.symbol} {stream.kind}: {reason}")
@@ -251,18 +252,16 @@ class Engine:
         self.wall_ns = wall_ns
         link.frames += 1
         link.bytes += len(frame)
-        self._current = (link, frame)
-        if len(frame) > link.endpoint.limits.frame_bytes:
+        self._link, self._frame = link, frame
+        if len(frame) > link.frame_bytes:
             self._set_aside(link, frame, f"a frame of {len(frame)} bytes")
             self._suspect(link, now)
-            self._current = None
             return
-        try:
-            inbound = decode(self.adapter, frame, link.endpoint_name, link.markets)
-        except DecodeError as exc:
-            self._set_aside(link, frame, exc.reason)
+        try:  # whatever a venue sends must not stop the stream: see `quarantine.py`
+            inbound = self._decode(frame, link.endpoint_name, link.markets)
+        except Exception as exc:
+            self._set_aside(link, frame, reason_of(exc))
             self._suspect(link, now)
-            self._current = None
             return
         try:
             for item in inbound:
@@ -274,7 +273,10 @@ class Engine:
             # Not the venue's fault, but no reason to stop either: one frame is lost, and said so.
             self._set_aside(link, frame, f"handling it failed: {exc!r}")
             self._suspect(link, now)
-        self._current = None
+
+    def forget_frame(self) -> None:
+        """Note that what comes now is no part of the last frame: a bad row shows itself."""
+        self._link, self._frame = None, b""
 
     def _dispatch(self, link: Link, batch: Batch, now: float, wall_ns: int) -> None:
         entry = self.topics.get(batch.topic)

@@ -50,6 +50,7 @@ class Link:
         self.endpoint_name = endpoint_name
         self.endpoint = endpoint
         self.markets = markets
+        self.frame_bytes = endpoint.limits.frame_bytes
         self.machine = machine
         self.topics = Topics(endpoint.limits, one_at_a_time=endpoint.in_flight == "one")
         # Two messages a window are kept for pongs and pings: they must never wait.

@@ -52,9 +52,10 @@ def decode(adapter: Adapter, frame: bytes, at: str, markets: Markets) -> Sequenc
     try:
         return adapter.decode(frame, at, markets)
     except Exception as exc:
-        raise DecodeError(adapter.venue.id, _reason(exc), frame) from exc
+        raise DecodeError(adapter.venue.id, reason_of(exc), frame) from exc
 
 
-def _reason(exc: Exception) -> str:
+def reason_of(exc: Exception) -> str:
+    """Say in a few words why something could not be decoded."""
     text = str(exc)
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

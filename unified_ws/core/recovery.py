@@ -103,6 +103,7 @@ class Recovery:
 
     def fetched(self, fetch: Fetch, body: Any, error: str | None, now: float, wall_ns: int) -> None:
         """Take the answer to a `Fetch`, or why there is none."""
+        self._engine.forget_frame()
         stream = fetch.stream
         case = self._cases.get(stream)
         if case is None or case.epoch != fetch.epoch:

@@ -27,11 +27,12 @@ from unified_ws.proxies import redact_url
 from unified_ws.shell import patience
 from unified_ws.shell.budgets import shared_budget
 from unified_ws.shell.dialing import explain
+from unified_ws.shell.garbage import let_go
 from unified_ws.shell.rest_queue import RestQueue
 from unified_ws.shell.surroundings import Nobody, Surroundings
 from unified_ws.shell.transport import Sessions, Socket, abort, hang_up
 
-SLICE_S = 0.002
+SLICE_S = 0.004
 """The reader yields to the event loop after so long, however many frames are buffered."""
 TICK_S = 1.0
 LATE_S = 0.25
@@ -146,6 +147,7 @@ class Client:
         if self._closed:
             return
         self._closed = True
+        let_go(id(self))
         self.engine.stop(self.loop.time())
         self.perform()
         if self._timer is not None:
@@ -164,6 +166,7 @@ class Client:
     def drop(self) -> None:
         """Let go of everything at once: there is no event loop left to await anything in."""
         self._closed = True
+        let_go(id(self))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
