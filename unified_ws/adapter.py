@@ -175,16 +175,7 @@ class Ack(msgspec.Struct, frozen=True):
     """The reply to a request: `about` is the id of the call if echoed, else the topic."""
 
     about: str
-    op: Op | None = None
     error: str | None = None
-    aliases: tuple[str, ...] = ()
-
-
-class Held(msgspec.Struct, frozen=True):
-    """Everything this connection holds, as the venue says."""
-
-    topics: frozenset[str]
-    about: str = ""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -193,7 +184,6 @@ class Refused(msgspec.Struct, frozen=True):
     error: str
     about: str = ""
     retry_after_s: float | None = None
-    final: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -214,12 +204,6 @@ class Beat(msgspec.Struct, frozen=True):
     reply: bytes | None = None
 
 
-class FrameNo(msgspec.Struct, frozen=True):
-    """The number of this frame, where a venue counts the frames of a connection."""
-
-    number: int
-
-
 class Closing(msgspec.Struct, frozen=True):
     """The venue will hang up soon: rotate now."""
 
@@ -234,7 +218,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 Inbound: TypeAlias = (
-    Batch | Ack | Held | Refused | Ready | Pong | Beat | FrameNo | Closing | Ended
+    Batch | Ack | Refused | Ready | Pong | Beat | Closing | Ended
 )
 
 
@@ -309,8 +293,8 @@ def reader(wire: type[T]) -> Callable[[bytes | msgspec.Raw], T]:
 
 __all__ = [
     "Ack", "Adapter", "Backoff", "BadRow", "Batch", "Beat", "BidAsk", "BookUpdate", "Call", "Candle",
-    "Channel", "CloseRule", "Closing", "Dial", "Ended", "Endpoint", "Event", "FrameNo",
-    "Heartbeat", "Held", "History", "Inbound", "Kind", "Level", "Limits", "Market", "Markets",
+    "Channel", "CloseRule", "Closing", "Dial", "Ended", "Endpoint", "Event",
+    "Heartbeat", "History", "Inbound", "Kind", "Level", "Limits", "Market", "Markets",
     "Op", "Pong", "Ready", "Refused", "Rest", "RestHost", "Route", "Side", "Snapshot", "Sub",
     "Switch", "Ticker", "Trade", "Venue", "Window", "by_row", "reader",
 ]  # fmt: skip

@@ -102,7 +102,6 @@ class Endpoint(Facts):
     awaits_ready: bool = False
     standing: tuple[str, ...] = ()
     in_flight: Literal["many", "one"] = "many"
-    book_ids: Literal["venue", "connection"] = "venue"
     heartbeat: Heartbeat = Heartbeat()
     limits: Limits = Limits()
 

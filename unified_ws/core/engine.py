@@ -20,7 +20,6 @@ from unified_ws.adapter import (
     Call,
     Closing,
     Ended,
-    Held,
     Inbound,
     Pong,
     Ready,
@@ -140,7 +139,11 @@ class Engine:
                     continue
                 entry = self.topics[route.topic] = TopicEntry(route)
                 entry.streams.append(stream)
-                self._place(entry, now)
+                try:
+                    self._place(entry, now)
+                except VenueError:
+                    self.release(stream, holder, now)
+                    raise
             self.refresh(stream, now)
 
     def release(self, stream: Stream, holder: Hashable, now: float) -> None:
@@ -352,12 +355,23 @@ class Engine:
             if link.takes(route, self._apart):
                 break
         else:
-            link = self.new_link(route.endpoint)
+            link = self._another(entry)
         entry.owner = link.number
         entry.settled = False
         link.topics.want(route.topic, route.group)
         self.subscribing.plan(link, now)
         self.perform(link, link.machine.start(now), now)
+
+    def _another(self, entry: TopicEntry) -> Link:
+        """Return a new connection, unless the venue allows no more of them."""
+        name = entry.route.endpoint
+        most = self.venue.endpoints[name].limits.connections
+        if most is not None:
+            mine = [link for link in self.links.values() if link.endpoint_name == name]
+            if len(mine) >= most:
+                text = f"{self.venue.id} allows {most} connections with so many topics each"
+                raise VenueError(f"{text}: {entry.route.topic} has no place", "connection limit")
+        return self.new_link(name)
 
     def _apart(self, link: Link, route: Route) -> bool:
         if not route.apart:
@@ -397,8 +411,6 @@ class Engine:
                 self.subscribing.settle(link, link.topics.answered(item.about, item.error), now)
                 if item.retry_after_s:
                     link.budget.block(now + item.retry_after_s)
-            case Held():
-                self.subscribing.settle(link, link.topics.answered(item.about, None), now)
             case Ready():
                 self.perform(link, link.machine.ready(now, item.error), now)
             case Beat() if item.reply is not None:

@@ -16,6 +16,10 @@ from unified_ws.facts import Limits
 
 ACK_S = 10.0
 TRIES = 3
+REQUEST_BYTES = 100
+"""What a request holds beside its topics, generously: where the venue limits its size."""
+TOPIC_BYTES = 4
+"""What stands around a topic in a request: quotes, a comma, a space."""
 
 
 @dataclass
@@ -156,12 +160,26 @@ class Topics:
                 batches.setdefault((op, topic.group), []).append(name)
         # Room is made before it is filled: a venue may count topics a connection.
         ordered = sorted(batches.items(), key=lambda item: item[0][0] == "subscribe")
-        size = self._limits.topics_per_request or len(self.by_name) or 1
         plan: list[tuple[Op, list[str]]] = []
         for (op, _group), names in ordered:
-            plan += [(op, names[i : i + size]) for i in range(0, len(names), size)]
+            plan += [(op, chunk) for chunk in self._chunks(names)]
         plan += alone
         return plan[:1] if self._one_at_a_time else plan
+
+    def _chunks(self, names: list[str]) -> list[list[str]]:
+        """Cut a list of topics so that each request keeps to its limits."""
+        most = self._limits.topics_per_request or len(names)
+        room = self._limits.request_bytes
+        chunks: list[list[str]] = []
+        left = 0
+        for name in names:
+            cost = len(name.encode()) + TOPIC_BYTES
+            if not chunks or len(chunks[-1]) >= most or (room is not None and cost > left):
+                chunks.append([])
+                left = (room or 0) - REQUEST_BYTES
+            chunks[-1].append(name)
+            left -= cost
+        return chunks
 
     def sent(self, call_id: str, op: Op, names: Iterable[str], now: float) -> None:
         """Note that a planned request went out under `call_id`."""
