@@ -246,9 +246,10 @@ _CLOSING = ws.Closing("the venue announces a shutdown")
 
 
 @lru_cache(4096)
-def _parser(topic: str) -> _Parse:
+def _parser(topic: str) -> tuple[_Parse, bool]:
+    """Return how a stream is read, and whether its frames are arrays."""
     channel = topic[1:] if topic[0] == "!" else topic.partition("@")[2]
-    return _CHANNELS[channel.partition("_")[0].partition("@")[0]]
+    return _CHANNELS[channel.partition("_")[0].partition("@")[0]], topic[0] == "!"
 
 
 class Binance(ws.Adapter):
@@ -288,8 +289,8 @@ class Binance(ws.Adapter):
         if topic:
             if topic == "!serverShutdown":  # 9
                 return (_CLOSING,)
-            parse = _parser(topic)
-            if topic[0] == "!":
+            parse, array = _parser(topic)
+            if array:
                 rows = _read_rows(head.data)
                 return (ws.by_row(topic, rows, lambda row: parse(row, markets)),)
             event = parse(head.data, markets)

@@ -46,12 +46,12 @@ def product(price: float, amount: float) -> float:
     correctly. Small integers are faster, hence two scales; beyond 15 digits a float does not
     tell which integer was meant.
     """
-    a = round(amount * _SCALE)
+    a = int(amount * _SCALE + 0.5)
     if a / _SCALE == amount and a < _DIGITS_15:
-        p = round(price * _COARSE)
+        p = int(price * _COARSE + 0.5)
         if p / _COARSE == price and p < _DIGITS_15:
             return p * a / _COARSE_2
-        p = round(price * _SCALE)
+        p = int(price * _SCALE + 0.5)
         if p / _SCALE == price and p < _DIGITS_15:
             return p * a / _SCALE_2
     return float(Decimal(repr(price)) * Decimal(repr(amount)))

@@ -253,11 +253,12 @@ class Engine:
         """Take one data frame."""
         link.machine.received_at = now
         self.wall_ns = wall_ns
+        size = len(frame)
         link.frames += 1
-        link.bytes += len(frame)
+        link.bytes += size
         self._link, self._frame = link, frame
-        if len(frame) > link.frame_bytes:
-            self._set_aside(link, frame, f"a frame of {len(frame)} bytes")
+        if size > link.frame_bytes:
+            self._set_aside(link, frame, f"a frame of {size} bytes")
             self._suspect(link, now)
             return
         try:  # whatever a venue sends must not stop the stream: see `quarantine.py`
@@ -286,9 +287,10 @@ class Engine:
         if entry is None:
             self.unclaimed += 1
             return
-        self.skipped += batch.skipped
-        for row in batch.bad:
-            self._set_aside(link, row.raw, row.reason)
+        if batch.skipped or batch.bad:
+            self.skipped += batch.skipped
+            for row in batch.bad:
+                self._set_aside(link, row.raw, row.reason)
         if not entry.settled:
             self._first_delivery(link, entry, now)
         if entry.owner != link.number and entry.streams[0].kind in _ONE_LEG:

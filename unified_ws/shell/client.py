@@ -304,7 +304,9 @@ class Client:
 
     async def _read(self, link: Link, ws: Socket) -> tuple[str, int | None]:
         """Hand every frame to the engine until the socket ends; say why and with which code."""
-        engine, clock, receive, number = self.engine, self.loop.time, ws.receive, link.number
+        # Names are bound outside the loop: it runs once a frame.
+        engine, receive, number = self.engine, ws.receive, link.number
+        received, wall_ns, clock = engine.received, time.time_ns, self._clock()
         text, binary = aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY
         pause_at, burst, most = clock() + SLICE_S, 0, max(1, engine.buffer // 2)
         while True:
@@ -314,7 +316,7 @@ class Client:
             if kind is text or kind is binary:
                 if self.tap:
                     self._around.on_frame(number, "in", message.data)
-                engine.received(link, message.data, now, time.time_ns())
+                received(link, message.data, now, wall_ns())
                 if engine.actions or engine.touched:
                     engine.touched = False
                     self.perform()
@@ -333,6 +335,11 @@ class Client:
                 await asyncio.sleep(0)
                 pause_at = clock() + SLICE_S
                 burst = 0
+
+    def _clock(self) -> Callable[[], float]:
+        """Return the loop's clock; asyncio's own is one call away from the system's."""
+        plain = type(self.loop).time is asyncio.BaseEventLoop.time
+        return time.monotonic if plain else self.loop.time
 
     def _ponged(self, link: Link, payload: bytes, now: float) -> None:
         link.machine.received(now)
