@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -155,7 +155,6 @@ class _Quote(msgspec.Struct, gc=False):  # 5.3
 
 class _K(msgspec.Struct):  # 5.4
     t: int
-    s: str
     i: str
     o: float
     h: float
@@ -166,6 +165,7 @@ class _K(msgspec.Struct):  # 5.4
 
 
 class _Kline(msgspec.Struct):
+    s: str
     E: int
     k: _K
 
@@ -179,47 +179,27 @@ _read_ticker = ws.reader(_Ticker)
 _read_kline = ws.reader(_Kline)
 _read_rows = ws.reader(list[msgspec.Raw])
 
-# --- mappings: payload -> event, or None for a market that is not served here ----------------
+# --- mappings: payload -> event ---------------------------------------------------------------
 
-def _trade(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
-    d = _read_trade(raw)
-    symbol = markets(d.s)
-    if symbol is None:
-        return None
+
+def _trade(symbol: str, d: _Trade, raw: msgspec.Raw) -> ws.Event:
     return ws.Trade(symbol, str(d.t), d.T, d.p, d.q, "sell" if d.m else "buy", raw, d.t)
 
 
-def _agg_trade(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
-    d = _read_agg(raw)
-    symbol = markets(d.s)
-    if symbol is None:
-        return None
+def _agg_trade(symbol: str, d: _AggTrade, raw: msgspec.Raw) -> ws.Event:
     side: ws.Side = "sell" if d.m else "buy"
     return ws.Trade(symbol, str(d.a), d.T, d.p, d.q, side, raw, d.a, d.l - d.f + 1)
 
 
-def _depth(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
-    d = _read_depth(raw)
-    symbol = markets(d.s)
-    if symbol is None:
-        return None
+def _depth(symbol: str, d: _Depth, raw: msgspec.Raw) -> ws.Event:
     return ws.BookUpdate(symbol, "delta", d.b, d.a, d.E, d.u, d.U - 1)  # 6.3
 
 
-def _quote(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
-    d = _read_quote(raw)
-    symbol = markets(d.s)
-    # Spot sends no time with it (5.3).
-    if symbol is None:
-        return None
-    return ws.BidAsk(symbol, None, d.b, d.B, d.a, d.A, d.u, raw)
+def _quote(symbol: str, d: _Quote, raw: msgspec.Raw) -> ws.Event:
+    return ws.BidAsk(symbol, None, d.b, d.B, d.a, d.A, d.u, raw)  # 5.3: spot sends no time
 
 
-def _ticker(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
-    d = _read_ticker(raw)
-    symbol = markets(d.s)
-    if symbol is None:
-        return None
+def _ticker(symbol: str, d: _Ticker, raw: msgspec.Raw) -> ws.Event:
     return ws.Ticker(
         symbol, d.C or d.E, last=d.c, bid=d.b, bid_volume=d.B, ask=d.a, ask_volume=d.A,
         open=d.o, high=d.h, low=d.l, previous_close=d.x, change=d.p, percentage=d.P, vwap=d.w,
@@ -227,29 +207,24 @@ def _ticker(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
     )  # fmt: skip
 
 
-def _kline(raw: msgspec.Raw, markets: ws.Markets) -> ws.Event | None:
-    d = _read_kline(raw)
-    k, symbol = d.k, markets(d.k.s)
-    if symbol is None:
-        return None
+def _kline(symbol: str, d: _Kline, raw: msgspec.Raw) -> ws.Event:
+    k = d.k
     return ws.Candle(symbol, k.i, k.t, k.o, k.h, k.l, k.c, k.v, k.x, d.E, raw=raw)
 
 
-_Parse: TypeAlias = Callable[[msgspec.Raw, ws.Markets], ws.Event | None]
-_CHANNELS: dict[str, _Parse] = {
-    "trade": _trade, "aggTrade": _agg_trade, "depth": _depth, "bookTicker": _quote,
-    "ticker": _ticker, "miniTicker": _ticker, "kline": _kline,
+_ticker_channel = (_read_ticker, _ticker)
+_CHANNELS: dict[str, tuple[Callable[[msgspec.Raw], Any], Callable[..., ws.Event]]] = {
+    "trade": (_read_trade, _trade), "aggTrade": (_read_agg, _agg_trade),
+    "depth": (_read_depth, _depth), "bookTicker": (_read_quote, _quote),
+    "ticker": _ticker_channel, "miniTicker": _ticker_channel, "kline": (_read_kline, _kline),
 }  # fmt: skip
-
-
 _CLOSING = ws.Closing("the venue announces a shutdown")
 
 
 @lru_cache(4096)
-def _parser(topic: str) -> tuple[_Parse, bool]:
-    """Return how a stream is read, and whether its frames are arrays."""
-    channel = topic[1:] if topic[0] == "!" else topic.partition("@")[2]
-    return _CHANNELS[channel.partition("_")[0].partition("@")[0]], topic[0] == "!"
+def _channel(topic: str) -> tuple[Callable[[msgspec.Raw], Any], Callable[..., ws.Event]]:
+    name = topic[1:] if topic[0] == "!" else topic.partition("@")[2]
+    return _CHANNELS[name.partition("_")[0].partition("@")[0]]
 
 
 class Binance(ws.Adapter):
@@ -289,12 +264,21 @@ class Binance(ws.Adapter):
         if topic:
             if topic == "!serverShutdown":  # 9
                 return (_CLOSING,)
-            parse, array = _parser(topic)
-            if array:
-                rows = _read_rows(head.data)
-                return (ws.by_row(topic, rows, lambda row: parse(row, markets)),)
-            event = parse(head.data, markets)
-            return (ws.Batch(topic, (), 1) if event is None else ws.Batch(topic, (event,)),)
+            read, build = _channel(topic)
+            raw = head.data
+            if topic[0] == "!":
+
+                def parse(row: msgspec.Raw) -> ws.Event | None:
+                    d = read(row)
+                    symbol = markets(d.s)
+                    return None if symbol is None else build(symbol, d, row)
+
+                return (ws.by_row(topic, _read_rows(raw), parse),)
+            d = read(raw)
+            symbol = markets(d.s)
+            if symbol is None:
+                return (ws.Batch(topic, (), 1),)
+            return (ws.Batch(topic, (build(symbol, d, raw),)),)
         about = "" if head.id is None else str(head.id)
         if head.error is not None:  # 4: both forms of an error have been seen
             return (ws.Refused(f"{head.error.get('msg')} (code {head.error.get('code')})", about),)
