@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -261,13 +261,6 @@ class Adapter(abc.ABC):
         raise NotImplementedError(f"{self.venue.id} declares a history without history()")
 
 
-class Channel(NamedTuple):
-    """How one family of topics is decoded and mapped."""
-
-    read: Callable[[bytes | msgspec.Raw], Any]
-    parse: Callable[[Any, Any], Sequence[Event]]
-
-
 def by_row(
     topic: str, rows: Sequence[msgspec.Raw], parse: Callable[[msgspec.Raw], Event | None]
 ) -> Batch:
@@ -293,7 +286,7 @@ def reader(wire: type[T]) -> Callable[[bytes | msgspec.Raw], T]:
 
 __all__ = [
     "Ack", "Adapter", "Backoff", "BadRow", "Batch", "Beat", "BidAsk", "BookUpdate", "Call", "Candle",
-    "Channel", "CloseRule", "Closing", "Dial", "Ended", "Endpoint", "Event",
+    "CloseRule", "Closing", "Dial", "Ended", "Endpoint", "Event",
     "Heartbeat", "History", "Inbound", "Kind", "Level", "Limits", "Market", "Markets",
     "Op", "Pong", "Ready", "Refused", "Rest", "RestHost", "Route", "Side", "Snapshot", "Sub",
     "Switch", "Ticker", "Trade", "Venue", "Window", "by_row", "reader",

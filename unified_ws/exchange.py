@@ -7,7 +7,6 @@ import logging
 import random
 import ssl
 import weakref
-from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -23,7 +22,6 @@ from unified_ws.core.engine import Engine
 from unified_ws.core.streams import Stream
 from unified_ws.dropped import drop, stand_by
 from unified_ws.errors import CCXT_ERRORS, WrongLoop
-from unified_ws.events import Market
 from unified_ws.facts import Venue
 from unified_ws.observe import Observe
 from unified_ws.proxies import Proxies
@@ -85,10 +83,6 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         self._indexed = False
         self._handlers: dict[str, list[Callable[[Notice], Any]]] = {}
         self._side_tasks: set[asyncio.Task[Any]] = set()
-        self._streams_by_symbol: dict[str, Market] = {}
-        self._recent_losses: deque[float] = deque(maxlen=10)
-        self._markets_reloaded_at = 0.0
-        self._skipped_seen = 0
         self._log_to = logging.getLogger(f"unified_ws.{self._venue.id}")
         if self._bridge.owned:
             for name, value in _LIMITS.items():

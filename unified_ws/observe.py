@@ -46,7 +46,6 @@ _HAS = {
     Kind.BIDS_ASKS: ("watchBidsAsks",),
     Kind.OHLCV: ("watchOHLCV", "watchOHLCVForSymbols"),
 }
-_CACHES = {"trades": Kind.TRADES, "orderbooks": Kind.BOOK, "ohlcvs": Kind.OHLCV}
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -293,6 +292,7 @@ class Observe:
             "timeframe": stream.sub.timeframe or None, "topics": list(stream.topics),
             "verdict": verdict, "reason": reason, "source": "venue",
             "age_s": round(age, 3) if isfinite(age) else None,
+            "wanted_for_s": round(now - stream.created_at, 3),
             "rows": stream.delivered, "duplicates": stream.duplicates,
             "dropped_for_slow_consumers": stream.overruns,
             "consumers": len(stream.readers) + sum(h != "ccxt" for h in stream.holders),

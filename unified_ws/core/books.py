@@ -44,7 +44,6 @@ class BookStream(Stream):
         self.depth: int | None = None
         self.resyncs = 0
         self.view: Any = None
-        self.snapshot_tries = 0
         self.replicas: WeakSet[Replica] = WeakSet()
         self.reason = "waiting for its first state"
         self._ahead: deque[BookUpdate] = deque(maxlen=BUFFERED_DELTAS)
