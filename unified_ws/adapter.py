@@ -23,10 +23,15 @@ from unified_ws.events import (
     BookUpdate,
     Candle,
     Event,
+    FundingRate,
     Level,
+    Liquidation,
     Market,
     Markets,
+    MarkPrice,
+    OpenInterest,
     Side,
+    TextLevel,
     Ticker,
     Trade,
 )
@@ -50,18 +55,21 @@ Op: TypeAlias = Literal["subscribe", "unsubscribe"]
 
 
 class Rest(msgspec.Struct, frozen=True):
-    """An implicit ccxt method to call, by name, and what it costs of the host's budget."""
+    """An implicit ccxt method to call, by name, and what it costs of the budget of `host`."""
 
     method: str
     params: Mapping[str, Any] = {}
     weight: float = 1.0
+    host: str = ""
 
 
 class Sub(msgspec.Struct, frozen=True):
     """One thing to watch.
 
-    `market` is None for a whole market type (`market_type`). `depth` 0 means everything the
-    venue offers. `channel` holds the venue's declared switches by name.
+    `market` is None for a whole market type (`market_type`, and `sub_type` "linear" or "inverse" where
+    that was said). `depth` is how many levels of a book
+    the caller asked for; 0 where nothing was said: the channel that ccxt takes by default.
+    `channel` holds the venue's declared switches by name, "" where none was chosen.
     """
 
     kind: Kind
@@ -70,19 +78,22 @@ class Sub(msgspec.Struct, frozen=True):
     timeframe: str = ""
     depth: int = 0
     channel: Mapping[str, str] = {}
+    sub_type: str = ""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
     """Where a book's first full state comes from when the stream does not send it.
 
-    `limits` are the depths the venue answers, each with its weight, ascending; `request`
-    builds the call for one of them and `Adapter.snapshot` reads the answer.
+    `limits` are the depths the venue answers, each with its weight, ascending; `rest` builds the
+    call for one of them and `Adapter.snapshot` reads the answer. A venue that always answers
+    everything has the one depth 0, and no `depth_param`.
     """
 
     method: str
     params: Mapping[str, Any]
     depth_param: str
     limits: tuple[tuple[int, float], ...]
+    host: str = ""
 
     def rest(self, depth: int) -> Rest:
         """Build the cheapest call for `depth` levels (0: the default of 1000) with headroom.
@@ -92,7 +103,12 @@ class Snapshot(msgspec.Struct, frozen=True):
         """
         wanted = max(depth, min(2 * depth, 1000)) or 1000
         size, weight = next((x for x in self.limits if x[0] >= wanted), self.limits[-1])
-        return Rest(self.method, {**self.params, self.depth_param: size}, weight)
+        params = {**self.params, self.depth_param: size} if self.depth_param else self.params
+        return Rest(self.method, params, weight, self.host)
+
+    def reach(self, rest: Rest) -> int | None:
+        """Return how many levels a side `rest` asks for; None: all there are."""
+        return int(rest.params[self.depth_param]) if self.depth_param else None
 
 
 class History(msgspec.Struct, frozen=True):
@@ -109,12 +125,23 @@ class History(msgspec.Struct, frozen=True):
     from_param: str = ""
 
 
+class Poll(msgspec.Struct, frozen=True):
+    """Data that the venue only tells by REST: asked every `every_s`, read by `Adapter.history`."""
+
+    rest: Rest
+    every_s: float
+
+
 class Route(msgspec.Struct, frozen=True):
     """Where a subscription lives.
 
-    `topic` is the key its frames come back under. Topics of one `group` may share a request;
-    topics of equal `apart` never share a connection. `contiguous_ids` says that each row's
-    integer id follows the last by one, so that a jump proves a loss.
+    `topic` is the key its frames come back under; several kinds may share one, each takes the
+    events of its own type. Topics of one `group` may share a request; topics of equal `apart` never
+    share a connection. `contiguous_ids` says that each trade's integer id (`number`) follows the last
+    by one, so that a jump proves a loss; with `counted_ids` a row of `count` trades ends at its id,
+    and REST tells them one by one. For books: `chained` says that an update must follow the very
+    last one, since ids may also fall; `keeps` cuts each side to so many levels after every update,
+    where the venue stops telling about those beyond. A route with `poll` has no topic.
     """
 
     endpoint: str
@@ -125,13 +152,18 @@ class Route(msgspec.Struct, frozen=True):
     snapshot: Snapshot | None = None
     history: History | None = None
     contiguous_ids: bool = False
+    counted_ids: bool = False
+    chained: bool = False
+    keeps: int | None = None
+    poll: Poll | None = None
 
 
 class Call(msgspec.Struct, frozen=True):
-    """What a request may need besides its topics; `now_ms` is the venue's clock."""
+    """What a frame of ours may need: an id, the time (Unix ms), the endpoint it goes to."""
 
     id: str
     now_ms: int
+    at: str = ""
 
 
 class Dial(msgspec.Struct, frozen=True):
@@ -179,11 +211,37 @@ class Ack(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The venue said no, to the request `about`, or to the oldest one where it names none."""
+    """The venue said no, to the request `about`, or to the oldest one where it names none.
+
+    `topics` are the culprits, where the venue names them. With `about` the whole request has failed
+    and the others are asked for again without them; without it only they are refused, and the
+    others have answers of their own. `retry`: nobody is to blame, all are asked for again.
+    """
 
     error: str
     about: str = ""
+    topics: tuple[str, ...] = ()
+    retry: bool = False
     retry_after_s: float | None = None
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Everything the connection is subscribed to now: the answer where a venue lists it all.
+
+    What was asked for and is not in it has been refused, what was given up and is gone is settled.
+    """
+
+    topics: frozenset[str]
+
+
+class FrameNo(msgspec.Struct, frozen=True):
+    """The number of the frame on its connection, first in the sequence that `decode` returns.
+
+    Each must follow the last by one: a jump means that something was lost for every topic of the
+    connection, which then starts again; a number that is not new drops the whole frame.
+    """
+
+    number: int
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -218,7 +276,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 Inbound: TypeAlias = (
-    Batch | Ack | Refused | Ready | Pong | Beat | Closing | Ended
+    Batch | Ack | Refused | Held | FrameNo | Ready | Pong | Beat | Closing | Ended
 )
 
 
@@ -233,7 +291,10 @@ class Adapter(abc.ABC):
 
     @abc.abstractmethod
     def route(self, sub: Sub) -> Sequence[Route]:
-        """Name the endpoint and the topics of `sub`; several where one watch needs several."""
+        """Name the endpoint and the topics of `sub`; several where one watch needs several.
+
+        Empty where the venue does not have that for this market or market type.
+        """
 
     @abc.abstractmethod
     def request(self, op: Op, topics: Sequence[str], call: Call) -> bytes:
@@ -243,9 +304,16 @@ class Adapter(abc.ABC):
     def decode(self, frame: bytes, at: str, markets: Markets) -> Sequence[Inbound]:
         """Translate one frame from endpoint `at`; empty for one that means nothing to us."""
 
-    def dial(self, url: str, call: Call) -> Dial:
-        """Say how to open one connection."""
-        del call
+    def wire_id(self, market: Mapping[str, Any]) -> str:
+        """Return the id by which sockets call a market; `market` is ccxt's own dict.
+
+        Two markets may share one: both get its data, each under its own symbol.
+        """
+        return str(market["id"])
+
+    def dial(self, url: str, call: Call, answer: Any = None) -> Dial:
+        """Say how to open one connection; `answer` is that of the endpoint's `ask_first`."""
+        del call, answer
         return Dial(url)
 
     def ping(self, call: Call) -> bytes:
@@ -257,8 +325,12 @@ class Adapter(abc.ABC):
         raise NotImplementedError(f"{self.venue.id} declares a snapshot without snapshot()")
 
     def history(self, body: Any, route: Route, market: Market) -> Sequence[Event]:
-        """Read the answer to a route's `history` call: the stream's own events, oldest first."""
+        """Read the answer to a route's `history` or `poll`: the stream's own events, oldest first."""
         raise NotImplementedError(f"{self.venue.id} declares a history without history()")
+
+    def checksum(self, bids: Sequence[TextLevel], asks: Sequence[TextLevel]) -> int:
+        """Compute the venue's checksum over a book: its levels as texts, best first."""
+        raise NotImplementedError(f"{self.venue.id} sends checksums without checksum()")
 
 
 def by_row(
@@ -286,8 +358,9 @@ def reader(wire: type[T]) -> Callable[[bytes | msgspec.Raw], T]:
 
 __all__ = [
     "Ack", "Adapter", "Backoff", "BadRow", "Batch", "Beat", "BidAsk", "BookUpdate", "Call", "Candle",
-    "CloseRule", "Closing", "Dial", "Ended", "Endpoint", "Event",
-    "Heartbeat", "History", "Inbound", "Kind", "Level", "Limits", "Market", "Markets",
-    "Op", "Pong", "Ready", "Refused", "Rest", "RestHost", "Route", "Side", "Snapshot", "Sub",
-    "Switch", "Ticker", "Trade", "Venue", "Window", "by_row", "reader",
+    "CloseRule", "Closing", "Dial", "Ended", "Endpoint", "Event", "FrameNo", "FundingRate",
+    "Heartbeat", "Held", "History", "Inbound", "Kind", "Level", "Limits", "Liquidation", "MarkPrice",
+    "Market", "Markets", "Op", "OpenInterest", "Poll", "Pong", "Ready", "Refused", "Rest", "RestHost",
+    "Route", "Side", "Snapshot", "Sub", "Switch", "TextLevel", "Ticker", "Trade", "Venue", "Window",
+    "by_row", "reader",
 ]  # fmt: skip

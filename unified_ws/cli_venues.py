@@ -79,8 +79,9 @@ def _facts(adapter: type[Adapter]) -> Iterator[str]:
         yield f"  all markets  {', '.join(sorted(venue.all_markets))}: without a list of symbols"
     if venue.timeframes:
         yield f"  timeframes   {' '.join(venue.timeframes)}"
-    if venue.rest is not None:
-        yield f"  REST         {_window(venue.rest.budget)} of weight"
+    for name, host in venue.rest.items():
+        where = f" at {name}" if name else ""
+        yield f"  REST         {_window(host.budget)} of weight{where}"
     yield f"  REST calls   {', '.join(venue.rest_methods) or 'none'}"
     backoff = venue.backoff
     yield (

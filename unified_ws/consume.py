@@ -7,6 +7,7 @@ news. The rules it follows are in `core/readers.py`.
 from __future__ import annotations
 
 import asyncio
+import re
 import weakref
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["CCXT_FACE", "Reading", "channel", "in_turn", "owner"]
+_TIMEFRAME = re.compile(r"[1-9]\d{0,3}[smhdwM]")
 _GENERAL = frozenset({"type", "subType", "callerMethodName"})
 """Keys of `params` that every method of ccxt knows; they choose the market type."""
 
@@ -79,7 +81,7 @@ def _named(
 
 
 def _value(venue: Venue, method: str, key: str, value: object, switch: Switch) -> str:
-    text = str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     if text not in switch.values:
         allowed = ", ".join(repr(v) for v in switch.values if v)
         sentence = f'{venue.id} {method}: "{key}" cannot be {text!r}, it is one of {allowed}'
@@ -105,7 +107,7 @@ class Reading:
 
     def _sub(
         self, kind: Kind, symbol: str | None, method: str, params: Mapping[str, Any],
-        *, timeframe: str = "",
+        *, timeframe: str = "", depth: int = 0,
     ) -> Sub:  # fmt: skip
         venue: Venue = self._venue
         if kind not in venue.kinds:
@@ -120,14 +122,25 @@ class Reading:
             if kind not in venue.all_markets:
                 text = f"{self.id} {method}() needs a list of symbols: no stream has all markets"
                 raise CCXT_ERRORS["ArgumentsRequired"](text)
-            wanted = params.get("type") or self.options.get("defaultType") or venue.market_types[0]
-            return Sub(kind, None, str(wanted), channel=chosen)
+            return Sub(
+                kind, None, self._type(method, params), channel=chosen,
+                sub_type=str(params.get("subType") or self.options.get("defaultSubType") or ""),
+            )  # fmt: skip
         market = self._bridge.market(symbol)
-        if timeframe and timeframe not in venue.timeframes:
+        derived = kind in venue.derives and _TIMEFRAME.fullmatch(timeframe)
+        if timeframe and timeframe not in venue.timeframes and not derived:
             known = ", ".join(venue.timeframes)
             text = f'{self.id} {method}: no timeframe "{timeframe}" (there are: {known})'
             raise CCXT_ERRORS["BadRequest"](text)
-        return Sub(kind, market, market.type, timeframe, channel=chosen)
+        return Sub(kind, market, market.type, timeframe, depth, chosen)
+
+    def _type(self, method: str, params: Mapping[str, Any]) -> str:
+        """Return the market type that is meant where no symbol says it, by ccxt's rules."""
+        mine = self.options.get(method)
+        if isinstance(mine, Mapping):
+            mine = mine.get("defaultType") or mine.get("type")
+        general = self.options.get("defaultType") or self.options.get("type")
+        return str(params.get("type") or mine or general or self._venue.market_types[0])
 
     def _streams(self, subs: Sequence[Sub], holder: Hashable) -> list[Stream]:
         """Return the streams of `subs`, subscribed for `holder`."""
@@ -136,6 +149,9 @@ class Reading:
         streams = []
         for sub in subs:
             stream = engine.stream(sub, now)
+            for route in stream.routes:
+                if route.poll is None:
+                    self.socket_url(route.endpoint)  # not every environment has them all
             engine.hold(stream, holder, now)
             streams.append(stream)
         if engine.actions or engine.touched:

@@ -9,7 +9,7 @@ same row as ccxt's dict once somebody asked for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -17,10 +17,16 @@ import msgspec
 Side: TypeAlias = Literal["buy", "sell"]
 Level: TypeAlias = tuple[float, float]
 """(price, amount); amount 0.0 removes the level."""
+TextLevel: TypeAlias = tuple[str, str]
+"""(price, amount) as the venue wrote them."""
 
 
 class Market(msgspec.Struct, frozen=True):
-    """One market as ccxt knows it, reduced to what an adapter needs."""
+    """One market as ccxt knows it, reduced to what an adapter needs.
+
+    `id` is the venue's id for REST, `wire_id` the one its sockets speak (`Adapter.wire_id`), `info`
+    the venue's own description.
+    """
 
     symbol: str
     id: str
@@ -31,6 +37,8 @@ class Market(msgspec.Struct, frozen=True):
     linear: bool | None = None
     inverse: bool | None = None
     contract_size: float | None = None
+    wire_id: str = ""
+    info: Mapping[str, Any] = {}
 
 
 Markets: TypeAlias = Callable[[str], str | None]
@@ -41,7 +49,8 @@ class Trade(msgspec.Struct, gc=False):
     """One public trade (or one aggregate of several: then `count` > 1).
 
     `price` in quote currency, `amount` in base currency (contracts for derivatives), `side` of
-    the taker, `timestamp_ms` of the match at the venue. `info` is the venue's own object.
+    the taker, `timestamp_ms` of the match at the venue. `info` is the venue's own object. A row whose
+    `count` is 0 takes its place among countable ids and is not delivered: no trade of this market.
     """
 
     symbol: str
@@ -68,15 +77,18 @@ class BookUpdate(msgspec.Struct, gc=False):
     """A full book or a change of one.
 
     kind: `snapshot` (streamed: always replaces), `rest` (must link to the buffered deltas),
-    `whole` (replaces unless older), `delta`. A delta takes a book from `prev_id` to `last_id`:
+    `whole` (replaces unless older), `delta`, `broken` (the venue says that the book begins anew
+    without saying how: nothing is valid until the next full state). A delta takes a book from `prev_id` to `last_id`:
     it applies when `prev_id <= have < last_id`, is stale when `last_id <= have` and a gap when
     `prev_id > have`. Adapters map their venue's ids onto these two. `depth` is how many levels a
     side a full book was asked for; `bounds` the lowest bid and highest ask up to which it is
-    complete, where that is not the end of its own rows.
+    complete, where that is not the end of its own rows. `checksum` is the venue's, over the book
+    after this update, and `texts` the levels as it wrote them; both only where it sends a real one
+    (`Adapter.checksum`).
     """
 
     symbol: str
-    kind: Literal["snapshot", "rest", "whole", "delta"]
+    kind: Literal["snapshot", "rest", "whole", "delta", "broken"]
     bids: list[Level]
     asks: list[Level]
     timestamp_ms: int | None = None
@@ -85,10 +97,16 @@ class BookUpdate(msgspec.Struct, gc=False):
     depth: int | None = None
     received_ns: int = 0
     bounds: tuple[float, float] | None = None
+    checksum: int | None = None
+    texts: tuple[Sequence[TextLevel], Sequence[TextLevel]] | None = None
 
 
 class Ticker(msgspec.Struct, gc=False):
-    """Statistics of one market over a window, 24 hours unless the channel says otherwise."""
+    """Statistics of one market over a window, 24 hours unless the channel says otherwise.
+
+    `partial`: what is None has not changed since the last one; the core completes it, and what
+    consumers get is always whole.
+    """
 
     symbol: str
     timestamp_ms: int | None
@@ -109,6 +127,7 @@ class Ticker(msgspec.Struct, gc=False):
     quote_volume: float | None = None
     mark_price: float | None = None
     index_price: float | None = None
+    partial: bool = False
     raw: Any = None
     missed_before: int = 0
     received_ns: int = 0
@@ -146,7 +165,8 @@ class Candle(msgspec.Struct, gc=False):
 
     `timestamp_ms` is when the venue sent this version of it.
 
-    `source` tells where it comes from: `venue` (its own channel), `trades` (built here).
+    `source` tells where it comes from: `venue` (its own channel), `trades` (built here; then
+    `partial` says that not all of its trades were seen).
     """
 
     symbol: str
@@ -160,6 +180,7 @@ class Candle(msgspec.Struct, gc=False):
     closed: bool | None = None
     timestamp_ms: int | None = None
     source: str = "venue"
+    partial: bool = False
     raw: Any = None
     missed_before: int = 0
     received_ns: int = 0
@@ -171,8 +192,110 @@ class Candle(msgspec.Struct, gc=False):
         return _info(self)
 
 
-Row: TypeAlias = Trade | Ticker | BidAsk | Candle
-Event: TypeAlias = Trade | BookUpdate | Ticker | BidAsk | Candle
+class MarkPrice(msgspec.Struct, gc=False):
+    """The price that margins are computed by, and the index behind it, in quote currency.
+
+    `partial` as in `Ticker`.
+    """
+
+    symbol: str
+    timestamp_ms: int | None
+    mark_price: float | None = None
+    index_price: float | None = None
+    partial: bool = False
+    raw: Any = None
+    missed_before: int = 0
+    received_ns: int = 0
+    as_ccxt: Any = None
+
+    @property
+    def info(self) -> Any:
+        """Return the venue's own object, decoded when first asked for."""
+        return _info(self)
+
+
+class FundingRate(msgspec.Struct, gc=False):
+    """The funding rate of a perpetual contract, as a fraction (0.0001 is 0.01 %).
+
+    `funding_rate` is due at `funding_timestamp_ms`; `next_*` and `previous_*` are the settlements
+    after and before it. `interval` is ccxt's text ("8h"). `partial` as in `Ticker`.
+    """
+
+    symbol: str
+    timestamp_ms: int | None
+    funding_rate: float | None = None
+    funding_timestamp_ms: int | None = None
+    mark_price: float | None = None
+    index_price: float | None = None
+    interest_rate: float | None = None
+    estimated_settle_price: float | None = None
+    next_funding_rate: float | None = None
+    next_funding_timestamp_ms: int | None = None
+    previous_funding_rate: float | None = None
+    previous_funding_timestamp_ms: int | None = None
+    interval: str | None = None
+    partial: bool = False
+    raw: Any = None
+    missed_before: int = 0
+    received_ns: int = 0
+    as_ccxt: Any = None
+
+    @property
+    def info(self) -> Any:
+        """Return the venue's own object, decoded when first asked for."""
+        return _info(self)
+
+
+class OpenInterest(msgspec.Struct, gc=False):
+    """The contracts that are open: `open_interest_amount` in contracts, `..._value` in quote.
+
+    `base_volume` is the same in base currency where the venue says so. `partial` as in `Ticker`.
+    """
+
+    symbol: str
+    timestamp_ms: int | None
+    open_interest_amount: float | None = None
+    open_interest_value: float | None = None
+    base_volume: float | None = None
+    partial: bool = False
+    raw: Any = None
+    missed_before: int = 0
+    received_ns: int = 0
+    as_ccxt: Any = None
+
+    @property
+    def info(self) -> Any:
+        """Return the venue's own object, decoded when first asked for."""
+        return _info(self)
+
+
+class Liquidation(msgspec.Struct, gc=False):
+    """A position that the venue closed by force: `side` of the order that closed it.
+
+    `contracts` in contracts, `price` in quote currency.
+    """
+
+    symbol: str
+    timestamp_ms: int | None
+    price: float
+    contracts: float
+    side: Side | None
+    id: str | None = None
+    raw: Any = None
+    missed_before: int = 0
+    received_ns: int = 0
+    as_ccxt: Any = None
+
+    @property
+    def info(self) -> Any:
+        """Return the venue's own object, decoded when first asked for."""
+        return _info(self)
+
+
+Row: TypeAlias = (
+    Trade | Ticker | BidAsk | Candle | MarkPrice | FundingRate | OpenInterest | Liquidation
+)
+Event: TypeAlias = Row | BookUpdate
 
 
 def _info(row: Row) -> Any:

@@ -71,7 +71,7 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         self._settings, ccxt_config = parse_config(raw, also=also)
         self._venue: Venue = with_overrides(self._adapter.venue, self._settings)
         self._bridge = RestBridge(
-            self._venue, ccxt_config, self._settings.gateway, instance=_instance
+            self._adapter, ccxt_config, self._settings.gateway, instance=_instance
         )
         self.rest = self._bridge.ccxt
         self._environment = "live"
@@ -207,12 +207,13 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
             raise
 
     def _set_urls(self) -> None:
-        urls = {}
-        for name, endpoint in self._venue.endpoints.items():
-            url = getattr(endpoint, self._environment)
-            if url is None:
-                raise CCXT_ERRORS["NotSupported"](f"{self.id} has no {self._environment}")
-            urls[name] = url
+        found = {
+            name: getattr(endpoint, self._environment)
+            for name, endpoint in self._venue.endpoints.items()
+        }
+        urls = {name: url for name, url in found.items() if url is not None}
+        if not urls:
+            raise CCXT_ERRORS["NotSupported"](f"{self.id} has no {self._environment}")
         if self._bridge.owned and isinstance(self.rest.urls.get("api"), dict):
             # A copy: ccxt keeps the address tables of live and testnet to swap them.
             self.rest.urls["api"] = {**self.rest.urls["api"], "ws": urls}
@@ -267,8 +268,7 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         key = gateway.base if gateway else (self._proxies().for_sockets.url or "direct")
         client = self._running = Client(engine, self, sessions, budget_key=key, tap=self._wants_frames())
         self._bridge.install()
-        if self._venue.rest is not None:
-            self._bridge.budget = client.rest_budget
+        self._bridge.budgets = client.rest_budgets
         client.last = stand_by(self._venue.id, client, self._bridge)
         return client
 
@@ -350,7 +350,11 @@ class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
         table = self.rest.urls.get("api") if self._bridge.owned else None
         edited = table.get("ws") if isinstance(table, dict) else None
         found = edited.get(endpoint_name) if isinstance(edited, dict) else None
-        return str(found or self._socket_urls[endpoint_name])
+        found = found or self._socket_urls.get(endpoint_name)
+        if found is None:
+            text = f"{self.id} has no {self._environment} for {endpoint_name}"
+            raise CCXT_ERRORS["NotSupported"](text)
+        return str(found)
 
     def redirected(self, url: str) -> str:
         """Return `url` as the gateway wants it."""

@@ -21,6 +21,10 @@ class Kind(StrEnum):
     TICKER = "ticker"
     BIDS_ASKS = "bids_asks"
     OHLCV = "ohlcv"
+    MARK_PRICE = "mark_price"
+    FUNDING_RATE = "funding_rate"
+    LIQUIDATIONS = "liquidations"
+    OPEN_INTEREST = "open_interest"
 
 
 class Facts(BaseModel):
@@ -56,13 +60,24 @@ class Heartbeat(Facts):
 
 
 class Limits(Facts):
-    """What the venue refuses; `None` means that it states no limit."""
+    """What the venue refuses; `None` means that it states no limit.
+
+    topics_per_group: how many topics of a group (`Route.group`) one connection may carry.
+    topic_bytes_per_connection: the lengths of the topics of one connection, summed.
+    request_bytes: the size of one request. messages: everything we send on one connection,
+        pings included; requests: only subscribe and unsubscribe requests; all_messages: requests
+        of all connections of the endpoint together.
+    """
 
     topics_per_request: int | None = Field(default=None, gt=0)
     topics_per_connection: int | None = Field(default=None, gt=0)
+    topics_per_group: Mapping[str, int] = {}
+    topic_bytes_per_connection: int | None = Field(default=None, gt=0)
     request_bytes: int | None = Field(default=None, gt=0)
     connections: int | None = Field(default=None, gt=0)
     messages: Window | None = None
+    requests: Window | None = None
+    all_messages: Window | None = None
     dials: Window | None = None
     lifetime_s: float | None = Field(default=None, gt=0)
     rotate_after_s: float | None = Field(default=None, gt=0)
@@ -86,19 +101,33 @@ class CloseRule(Facts):
 
 
 class RestHost(Facts):
-    """The request budget of one REST host, in the venue's own weights."""
+    """The request budget of one REST host, in the venue's own weights.
+
+    `apis` are ccxt's names of the sections that live there (`fapiPublic`...), as the first word of
+    the implicit methods has them; empty: every section that no other host claims.
+    """
 
     budget: Window
+    apis: tuple[str, ...] = ()
     per_ccxt_cost: float = Field(default=1.0, gt=0)
 
 
 class Endpoint(Facts):
-    """One family of interchangeable connections, by environment."""
+    """One family of interchangeable connections, by environment.
+
+    serves: which markets live here, as fields of ccxt's market (`{"linear": True}`); two endpoints
+        may know the same market id by different symbols.
+    ask_first: the implicit ccxt method whose answer `Adapter.dial` needs (a token, an address).
+    awaits_ready: nothing is sent before the venue's go-ahead (`Ready`).
+    standing: topics that every connection carries, such as a heartbeat channel.
+    in_flight: `one` where answers name no request, so that only one may be under way.
+    """
 
     live: str
     testnet: str | None = None
     demo: str | None = None
     serves: Mapping[str, Any] = {}
+    ask_first: str | None = None
     awaits_ready: bool = False
     standing: tuple[str, ...] = ()
     in_flight: Literal["many", "one"] = "many"
@@ -122,7 +151,16 @@ class Switch(Facts):
 
 
 class Venue(Facts):
-    """Everything about a venue that is a fact rather than a computation."""
+    """Everything about a venue that is a fact rather than a computation.
+
+    kinds: what can be watched at all; `Adapter.route` answers nothing for a market that lacks it.
+    all_markets: kinds that one subscription brings for every market of a type.
+    timeframes: ccxt's names to the venue's. derives: kinds that the core builds from another kind
+        (candles from trades, best bid and ask from the book); candles only in the timeframes that
+        the venue lacks.
+    rest: budgets by host; the name "" is the only or the general one.
+    rest_methods: the implicit ccxt methods that the adapter names, checked once.
+    """
 
     id: str
     ccxt_id: str
@@ -133,9 +171,10 @@ class Venue(Facts):
     kinds: frozenset[Kind]
     all_markets: frozenset[Kind] = frozenset()
     timeframes: Mapping[str, str] = {}
+    derives: Mapping[Kind, Kind] = {}
     switches: Mapping[Kind, Mapping[str, Switch]] = {}
     market_types: tuple[str, ...] = ("spot",)
-    rest: RestHost | None = None
+    rest: Mapping[str, RestHost] = {}
     rest_methods: tuple[str, ...] = ()
     rest_options: Mapping[str, Any] = {}
     backoff: Backoff = Backoff()

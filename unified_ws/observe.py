@@ -266,7 +266,9 @@ class Observe:
             "gaps": len(self.gaps(symbol)),
             "loop_lag_ms": round(client.loop_lag_ms, 3) if client else 0.0,
             "loop_lag_max_ms": round(client.loop_lag_max_ms, 3) if client else 0.0,
-            "rest_weight_used": client.rest_budget.spent(now) if client else 0.0,
+            "rest_weight_used": sum(b.spent(now) for b in client.rest_budgets.values())
+            if client
+            else 0.0,
         }
 
     def _link_status(self, link: Link, now: float) -> dict[str, Any]:

@@ -10,22 +10,25 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import ccxt
 import ccxt.async_support as ccxt_async
 
-from unified_ws.adapter import Rest
+from unified_ws.adapter import Adapter, Rest
 from unified_ws.core.limits import Budget
 from unified_ws.errors import AdapterError
 from unified_ws.events import Market, Markets
-from unified_ws.facts import Endpoint, Venue
+from unified_ws.facts import Endpoint, RestHost
 from unified_ws.gateway import Gateway
 from unified_ws.proxies import Proxies, redact_url
 from unified_ws.shell.dialing import explain
 from unified_ws.shell.transport import discard
 
 _URL = re.compile(r"https?://\S+")
+_SECTION: ContextVar[str] = ContextVar("section", default="")
+"""The section of ccxt's API that the running call belongs to."""
 _SECRETS = ("apiKey", "secret", "password", "uid", "privateKey", "token", "twofa", "walletAddress")
 
 
@@ -49,7 +52,7 @@ class RestBridge:
     """One ccxt instance, ours or the user's.
 
     Args:
-        venue: Names ccxt's id and the implicit methods that the adapter uses.
+        adapter: Its venue names ccxt's id and the implicit methods that are used.
         config: What ccxt's constructor takes.
         gateway: Where requests go instead, if anywhere.
         instance: The user's own ccxt object; then `config` is not used and it is never closed.
@@ -60,9 +63,11 @@ class RestBridge:
     """
 
     def __init__(
-        self, venue: Venue, config: dict[str, Any], gateway: Gateway | None, instance: Any = None
-    ) -> None:
-        self.venue = venue
+        self, adapter: Adapter, config: dict[str, Any], gateway: Gateway | None,
+        instance: Any = None,
+    ) -> None:  # fmt: skip
+        venue = self.venue = adapter.venue
+        self._adapter = adapter
         self.gateway = gateway
         self.owned = instance is None
         if instance is None:
@@ -76,13 +81,17 @@ class RestBridge:
             text = f"{type(instance).__name__} is not an object of ccxt.async_support or ccxt.pro"
             raise ccxt.NotSupported(f"{text}: only those share an event loop with streams")
         self.ccxt = instance
-        self.budget: Budget | None = None
+        self.budgets: Mapping[str, Budget] = {}
         self.taps: list[Callable[[str, Any], None]] = []
         """Called with every answer: its URL before the gateway, and its parsed body."""
         self._known: dict[str, tuple[Any, Market]] = {}
         self._resolvers: dict[str, dict[str, str]] = {}
+        self._indexed: dict[str, int] = {}
         self._loading: asyncio.Task[None] | None = None
-        self._hooks = {"fetch": self._fetch, "throttle": self._throttle, "log": self._log}
+        self._hooks = {
+            "fetch": self._fetch, "throttle": self._throttle, "request": self._request,
+            "log": self._log,
+        }  # fmt: skip
         self._replaced: dict[str, Any] = {}
         self._installed = False
         self._check_methods()
@@ -97,6 +106,7 @@ class RestBridge:
         self._installed = True
         self._plain_fetch = self.ccxt.fetch
         self._plain_throttle = self.ccxt.throttle
+        self._plain_request = self.ccxt.request
         self._plain_log = self.ccxt.log
         for name, ours in self._hooks.items():
             self._replaced[name] = self.ccxt.__dict__.get(name)
@@ -170,15 +180,17 @@ class RestBridge:
     def _index(self) -> None:
         for name, endpoint in self.venue.endpoints.items():
             known = self._resolvers.setdefault(name, {})
-            if known and len(known) == self._served(endpoint):
+            if known and self._indexed.get(name) == len(self.ccxt.markets):
                 continue
+            self._indexed[name] = len(self.ccxt.markets)
             known.clear()
             for market in self.ccxt.markets.values():
-                if _serves(endpoint, market):
-                    known[market["id"]] = market["symbol"]
-
-    def _served(self, endpoint: Endpoint) -> int:
-        return sum(_serves(endpoint, market) for market in self.ccxt.markets.values())
+                if not _serves(endpoint, market):
+                    continue
+                wire_id = self._adapter.wire_id(market)
+                # Of two markets that sockets call alike, the one of that very id is meant.
+                if wire_id == market["id"] or wire_id not in known:
+                    known[wire_id] = market["symbol"]
 
     def resolver(self, endpoint_name: str) -> Markets:
         """Return what turns the venue's market ids into symbols, for one endpoint."""
@@ -205,6 +217,7 @@ class RestBridge:
             quote=market["quote"], settle=market.get("settle"), linear=market.get("linear"),
             inverse=market.get("inverse"),
             contract_size=float(size) if size is not None and market.get("contract") else None,
+            wire_id=self._adapter.wire_id(market), info=market.get("info") or {},
         )  # fmt: skip
         self._known[symbol] = market, made
         return made
@@ -254,11 +267,30 @@ class RestBridge:
             tap(asked, answer)
         return answer
 
+    async def _request(
+        self, path: str, api: Any = "public", method: str = "GET", *args: Any, **kwargs: Any
+    ) -> Any:
+        # ccxt's throttle is not told what it throttles.
+        before = _SECTION.set(api if isinstance(api, str) else str(api[0]))
+        try:
+            return await self._plain_request(path, api, method, *args, **kwargs)
+        finally:
+            _SECTION.reset(before)
+
+    def _host(self) -> tuple[Budget, RestHost] | None:
+        """Return the budget that the running call draws from."""
+        section = _SECTION.get()
+        named = (name for name, host in self.venue.rest.items() if section in host.apis)
+        name = next(named, "")
+        budget, host = self.budgets.get(name), self.venue.rest.get(name)
+        return (budget, host) if budget is not None and host is not None else None
+
     async def _throttle(self, cost: float | None = None) -> None:
-        budget, host = self.budget, self.venue.rest
-        if budget is None or host is None:
+        found = self._host()
+        if found is None:
             await self._plain_throttle(cost)
             return
+        budget, host = found
         weight = (1.0 if cost is None else float(cost)) * host.per_ccxt_cost
         loop = asyncio.get_running_loop()
         while not budget.take(loop.time(), weight):  # noqa: ASYNC110  (it says how long)

@@ -329,15 +329,18 @@ class StreamMethods(Reading):
     def _book_rows(
         self, method: str, symbols: list[str], limit: int | None, policy: Policy, params: Params
     ) -> Books:
-        opener = self._opener(Kind.BOOK, method, symbols, params)
+        opener = self._opener(Kind.BOOK, method, symbols, params, depth=limit or 0)
         return Books(self, method, opener, policy, None, limit=limit)
 
     def _opener(
-        self, kind: Kind, method: str, wanted: Sequence[Any] | None, params: Params
-    ) -> Callable[[], Any]:
+        self, kind: Kind, method: str, wanted: Sequence[Any] | None, params: Params,
+        *, depth: int = 0,
+    ) -> Callable[[], Any]:  # fmt: skip
         async def subs() -> list[Any]:
             pairs = [w if isinstance(w, tuple) else (w, "") for w in wanted or [None]]
             await self._ready([symbol for symbol, _ in pairs if symbol], method)
-            return [self._sub(kind, s, method, params, timeframe=tf) for s, tf in pairs]
+            return [
+                self._sub(kind, s, method, params, timeframe=tf, depth=depth) for s, tf in pairs
+            ]
 
         return subs

@@ -274,7 +274,7 @@ class Watch(Reading):
         if limit is not None and limit <= 0:
             raise CCXT_ERRORS["BadRequest"](f"{self.id} {method}: limit must be positive")
         await self._ready(symbols, method)
-        subs = [self._sub(Kind.BOOK, s, method, params) for s in symbols]
+        subs = [self._sub(Kind.BOOK, s, method, params, depth=limit or 0) for s in symbols]
         streams = self._streams(subs, CCXT_FACE)
         depth = limit or self._limit_of("watchOrderBookLimit")
         for stream in streams:

@@ -357,6 +357,7 @@ class Host:
         self.bad: list[str] = []
         self.first = 0
         self.thinned = 0
+        self.healings = 0
 
     def bad_row(self, stream: Stream, row: Row | BookUpdate, reason: str) -> None:
         """Note a bad row."""
@@ -369,6 +370,14 @@ class Host:
     def care(self, stream: Stream) -> None:
         """Note that the stream wants to be looked at."""
         stream.needs_care = True
+
+    def healed(self, stream: Stream, now: float) -> None:
+        """Note that a book has its first state."""
+        self.healings += 1
+
+    def checksum(self, bids: Any, asks: Any) -> int:
+        """Add up the digits of the best amounts."""
+        return sum(int(amount) for _, amount in [*bids, *asks])
 
     def thin(self, stream: Stream) -> None:
         """Note that a book reaches less and less far."""
@@ -438,15 +447,105 @@ def test_care_is_asked_for_only_with_the_first_delta() -> None:
     assert made.needs_care
 
 
-def test_a_book_that_streams_its_own_state_never_asks() -> None:
-    """Where the stream brings the snapshot there is nothing to fetch."""
+def test_a_book_that_streams_its_own_state_drops_what_came_before_it() -> None:
+    """The snapshot in the stream is newer than every update before it."""
     made = stream(rest=False)
-    made.accept([update(prev=1, last=2)], 1.0, 7)
-    assert not made.needs_care
+    made.accept([update(bids=[(1.5, 9.0)], prev=5, last=6)], 1.0, 7)
+    assert not made.adrift  # its first state is on the way
     made.accept([update("snapshot", [(1.0, 1.0)], [(2.0, 1.0)], last=5)], 1.0, 7)
+    assert made.valid
+    assert made.sync.book.top_bids(5) == [[1.0, 1.0]]
     made.accept([update(prev=9, last=10)], 1.0, 7)
     assert not made.valid
-    assert not made.needs_care
+    assert made.adrift  # it is subscribed anew
+    assert made.needs_care
+
+
+def test_a_chained_book_takes_no_jump_in_either_direction() -> None:
+    """Ids may fall where the venue says so, and an update that does not follow is a loss."""
+    route = Route("main", "book", chained=True)
+    made = BookStream(Sub(Kind.BOOK, MARKET), (route,), Host(), buffer=100, take_over_s=1.0)
+    made.accept([update("snapshot", [(1.0, 1.0)], [(2.0, 1.0)], last=10)], 1.0, 7)
+    made.accept([update(bids=[(1.0, 2.0)], prev=10, last=15)], 1.0, 7)
+    made.accept([update(bids=[(1.0, 2.0)], prev=10, last=15)], 1.0, 7)  # told twice
+    made.accept([update(prev=15, last=15)], 1.0, 7)  # nothing has changed
+    made.accept([update(bids=[(1.0, 3.0)], prev=15, last=3)], 1.0, 7)  # counts anew
+    made.accept([update(bids=[(1.0, 4.0)], prev=3, last=5)], 1.0, 7)
+    assert made.valid
+    assert made.duplicates == 1
+    assert made.sync.book.top_bids(1) == [[1.0, 4.0]]
+    made.accept([update(bids=[(1.0, 9.0)], prev=2, last=4)], 1.0, 7)  # lower, and no repeat
+    assert not made.valid
+
+
+def test_levels_beyond_what_the_venue_tells_are_dropped() -> None:
+    """A level that left the venue's window goes stale: it must not come back into the book."""
+    route = Route("main", "book", keeps=2)
+    made = BookStream(Sub(Kind.BOOK, MARKET), (route,), Host(), buffer=100, take_over_s=1.0)
+    bids, asks = [(5.0, 1.0), (4.0, 1.0)], [(6.0, 1.0), (7.0, 1.0)]
+    made.accept([update("snapshot", bids, asks, last=1)], 1.0, 7)
+    replica = Replica(made)
+    replica.seed()
+    change = update(bids=[(5.5, 1.0)], asks=[(5.8, 1.0)], prev=1, last=2)
+    made.accept([change], 1.0, 7)
+    assert made.sync.book.top_bids(None) == [[5.5, 1.0], [5.0, 1.0]]
+    assert made.sync.book.top_asks(None) == [[5.8, 1.0], [6.0, 1.0]]
+    moved = replica.move(change)
+    assert moved is not None
+    assert moved.top_bids(None) == [[5.5, 1.0], [5.0, 1.0]]
+    made.accept([update(bids=[(5.5, 0.0)], prev=2, last=3)], 1.0, 7)
+    assert made.sync.book.top_bids(None) == [[5.0, 1.0]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cutting_keeps_the_best_however_the_order_is_kept(seed: int) -> None:
+    """Looked at or not, a cut side equals the best levels of a plain dict."""
+    rng = random.Random(seed)
+    bids, asks = Levels(), Levels()
+    for _ in range(300):
+        change = [(rng.randrange(1, 60) / 2, rng.choice((0.0, 1.0, 2.0))) for _ in range(4)]
+        for levels, lowest in ((bids, True), (asks, False)):
+            model = dict(levels.amounts)
+            for price, amount in change:
+                model[price] = amount
+            kept = sorted((p for p, a in model.items() if a), reverse=lowest)[:7]
+            levels.apply(change)
+            if rng.random() < 0.5:
+                assert levels.rows
+            levels.cut(7, lowest=lowest)
+            assert levels.amounts == {p: model[p] for p in kept}
+            assert [p for p, _ in levels.rows] == sorted(kept)
+
+
+def test_a_checksum_that_differs_starts_the_book_again() -> None:
+    """What the venue signs must agree to the digit; what it does not sign is not checked."""
+    made = stream(rest=False)
+    first = update("snapshot", [(1.0, 1.0)], [(2.0, 2.0)], last=1)
+    first.texts, first.checksum = ([("1.0", "1")], [("2.0", "2")]), 3
+    made.accept([first], 1.0, 7)
+    second = update(bids=[(1.0, 5.0)], prev=1, last=2)
+    second.texts, second.checksum = ([("1.0", "5")], []), 7
+    made.accept([second], 1.0, 7)
+    assert (made.valid, made.checks.passed, made.checks.failed) == (True, 2, 0)
+    third = update(bids=[(1.5, 1.0)], prev=2, last=3)
+    third.texts, third.checksum = ([("1.5", "1")], []), 7
+    delivered = made.delivered
+    made.accept([third], 1.0, 7)
+    assert (made.valid, made.checks.failed, made.delivered) == (False, 1, delivered)
+    assert made.adrift
+    first = update("snapshot", [(1.0, 1.0)], [(2.0, 2.0)], last=9)
+    made.accept([first], 1.0, 7)  # this time without texts
+    made.accept([update(bids=[(1.0, 4.0)], prev=9, last=10)], 1.0, 7)
+    assert (made.valid, made.checks.passed) == (True, 2)
+
+
+def test_a_book_that_the_venue_begins_anew_is_not_handed_out() -> None:
+    """The venue says that its ids start again, and not with which state."""
+    made = stream(rest=False)
+    made.accept([update("snapshot", [(1.0, 1.0)], [(2.0, 2.0)], last=5)], 1.0, 7)
+    made.accept([update("broken", bids=[(1.0, 3.0)], last=1)], 1.0, 7)
+    assert not made.valid
+    assert made.current() is None
 
 
 def test_a_lost_connection_invalidates_and_waits_for_the_deltas() -> None:

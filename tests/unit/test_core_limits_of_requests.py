@@ -69,4 +69,4 @@ def test_connections_are_not_opened_beyond_the_limit() -> None:
 
     assert str(raised.value) == "toy allows 2 connections with so many topics each: C has no place"
     assert len(engine.links) == 2
-    assert sorted(engine.topics) == ["A", "B"]
+    assert sorted(engine.entries["all"]) == ["A", "B"]

@@ -30,6 +30,10 @@ class Host:
         """Note the first delivery."""
         self.first += 1
 
+    def checksum(self, bids: Any, asks: Any) -> int:
+        """Only books have one."""
+        raise AssertionError
+
     def renumbered(self, stream: Stream, last: Trade, row: Trade) -> None:
         """Only trades are numbered so."""
         raise AssertionError
@@ -57,8 +61,8 @@ class Waiter:
 
 
 def rows(kind: Kind = Kind.TICKER) -> RowStream:
-    """Build a stream of tickers or quotes."""
-    return RowStream(Sub(kind, MARKET), (Route("spot", "t"),), Host(), buffer=10, take_over_s=60.0)
+    """Build a stream of tickers or quotes of all markets."""
+    return RowStream(Sub(kind), (Route("spot", "t"),), Host(), buffer=10, take_over_s=60.0)
 
 
 def candles(limit: int = 5) -> CandleStream:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.unit.test_core_engine import Toy, toy_venue
+from tests.unit.test_core_engine import Toy, topics_of, toy_venue
 from unified_ws import adapter as ws
 from unified_ws.core.actions import DialLink, Fetch, HangUp, Notice, Ping, Send
 from unified_ws.core.books import BookStream, Replica
@@ -426,7 +426,7 @@ def test_after_any_storm_everything_delivered_is_the_truth(seed: int) -> None:
     # Topics lie where the engine thinks, once each, and nowhere else.
     live = {link.number for link in engine.links.values() if link.machine.state is State.LIVE}
     rotating = {link.number for link in engine.links.values() if link.replaces is not None}
-    for topic, entry in engine.topics.items():
+    for topic, entry in topics_of(engine).items():
         assert entry.owner in live, topic
         assert topic in world.peers[entry.owner].subscribed, topic
     held: dict[str, int] = defaultdict(int)
@@ -434,7 +434,7 @@ def test_after_any_storm_everything_delivered_is_the_truth(seed: int) -> None:
         if number not in rotating:
             for topic in peer.subscribed:
                 held[topic] += 1
-    assert dict(held) == dict.fromkeys(engine.topics, 1)
+    assert dict(held) == dict.fromkeys(topics_of(engine), 1)
     # Nobody was asked too much: messages in every window, sockets, REST.
     for peer in world.all_peers:
         for start, after in zip(peer.heard, peer.heard[5:], strict=False):
@@ -447,7 +447,7 @@ def test_after_any_storm_everything_delivered_is_the_truth(seed: int) -> None:
         engine.release(stream, "user", world.now)
     world.perform()
     assert engine.links == {}
-    assert engine.topics == {}
+    assert topics_of(engine) == {}
     assert engine.streams == {}
     assert world.peers == {}
     assert engine.deadline() == inf

@@ -185,28 +185,105 @@ def test_an_answer_to_nothing_is_nothing() -> None:
     assert state.confirmed("a")
 
 
-def test_a_refused_batch_is_asked_for_topic_by_topic() -> None:
-    """One delisted symbol among 150 must not cost the other 149."""
+def test_a_refused_batch_is_asked_for_in_halves() -> None:
+    """One delisted symbol among 150 must not cost the other 149, nor 150 requests."""
     state = topics(per_request=200)
     names = [f"s{n}" for n in range(150)]
     for name in names:
         state.want(name)
-    (call_id,) = send(state)
-    outcome = state.answered(call_id, "invalid stream")
-    assert outcome.retry
-    assert outcome.refused == []
-    plan = state.plan()
-    assert plan == [("subscribe", [name]) for name in names]
-    ids = send(state, first_id=2)
-    refused = []
-    for call_id, name in zip(ids, names, strict=True):
-        refused += state.answered(call_id, "invalid stream" if name == "s7" else None).refused
+    refused, requests = [], 0
+    while plan := state.plan():
+        for op, batch in plan:
+            requests += 1
+            state.sent(str(requests), op, batch, 0.0)
+            error = "invalid stream" if "s7" in batch else None
+            outcome = state.answered(str(requests), error)
+            refused += outcome.refused
     assert refused == [("s7", "invalid stream")]
+    assert requests <= 2 * 8 + 1  # the powers of two up to 150, and the first one
     assert [name for name in names if state.confirmed(name)] == [n for n in names if n != "s7"]
-    assert state.plan() == []  # the bad one is not asked for again
     state.drop("s7")
     assert "s7" not in state.by_name
     assert state.plan() == []
+
+
+def test_a_culprit_that_the_venue_names_is_given_up_alone() -> None:
+    """The others of the request are asked for again, together."""
+    state = topics(per_request=200)
+    for name in "abcd":
+        state.want(name)
+    (call_id,) = send(state)
+    outcome = state.answered(call_id, "unknown pair b", ("b",))
+    assert outcome.refused == [("b", "unknown pair b")]
+    assert state.plan() == [("subscribe", ["a", "c", "d"])]
+
+
+def test_a_culprit_named_without_its_request_leaves_the_others_waiting() -> None:
+    """This venue answers each topic by itself: the others have answers of their own."""
+    state = topics(per_request=200)
+    for name in "abc":
+        state.want(name)
+    send(state)
+    assert state.answered("", "b does not exist", ("b",)).refused == [("b", "b does not exist")]
+    assert state.plan() == []
+    assert state.answered("a", None).confirmed == ["a"]
+    assert state.answered("c", None).confirmed == ["c"]
+
+
+def test_a_request_that_failed_for_no_fault_of_its_own_is_asked_again() -> None:
+    """Too many requests: nothing is wrong with the topics, until it happens every time."""
+    state = topics(per_request=200)
+    state.want("a")
+    state.want("b")
+    for number in (1, 2):
+        (call_id,) = send(state, first_id=number)
+        assert state.answered(call_id, "slow down", retry=True).refused == []
+    (call_id,) = send(state, first_id=3)
+    outcome = state.answered(call_id, "slow down", retry=True)
+    assert outcome.refused == [("a", "slow down"), ("b", "slow down")]
+
+
+def test_a_list_of_everything_held_settles_a_request() -> None:
+    """What is on it is confirmed; what stays missing has been refused without a word."""
+    state = topics(per_request=200, one_at_a_time=True)
+    state.want("a")
+    state.want("b")
+    refused: list[tuple[str, str]] = []
+    for number in range(TRIES):
+        send(state, first_id=10 + number)
+        refused += state.listed({"a"}).refused
+    assert state.confirmed("a")
+    assert refused == [("b", "it is missing in the venue's list of subscriptions")]
+    state.drop("a")
+    send(state, first_id=20)
+    state.listed(())
+    assert "a" not in state.by_name
+
+
+def test_a_topic_can_be_subscribed_anew() -> None:
+    """First the venue must have let go of it: a second subscription alone says nothing."""
+    state = topics(per_request=200)
+    state.want("a")
+    (call_id,) = send(state)
+    state.answered(call_id, None)
+    state.renew("a")
+    assert state.plan() == [("unsubscribe", ["a"])]
+    (call_id,) = send(state, first_id=2)
+    assert state.plan() == []
+    assert not state.confirmed("a")
+    state.answered(call_id, None)
+    assert state.plan() == [("subscribe", ["a"])]
+
+
+def test_a_connection_takes_so_many_topics_of_a_group_and_so_many_letters() -> None:
+    """Some venues count the topics of one channel, others the length of all names."""
+    state = Topics(Limits(topics_per_group={"deep": 2}, topic_bytes_per_connection=30))
+    state.want("deep.a", "deep")
+    assert state.takes("deep.b", "deep")
+    state.want("deep.b", "deep")
+    assert not state.takes("deep.c", "deep")
+    assert state.takes("flat.c", "flat")
+    assert not state.takes("flat.with.a.long.name", "flat")
 
 
 def test_a_topic_that_was_fine_alone_joins_batches_again() -> None:

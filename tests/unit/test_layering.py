@@ -36,6 +36,7 @@ IMPURE = {
     "aiohttp", "asyncio", "datetime", "os", "queue", "random", "secrets", "select", "signal",
     "socket", "ssl", "subprocess", "sys", "threading", "time", "uuid",
 }  # fmt: skip
+CALLS = {"setattr", "print", "open"}
 # What an adapter may import besides the border and other adapters: all of it pure.
 PURE = {
     "__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "decimal", "enum",
@@ -105,7 +106,7 @@ def memory_of_an_adapter(tree: ast.AST) -> list[str]:
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
             if isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}:
                 found.append(f"{node.lineno}: {node.value.id}.{node.attr} = ...")
-        elif isinstance(node, ast.Name) and node.id in {"setattr", "print", "open"}:
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in CALLS:
             found.append(f"{node.lineno}: {node.id}()")
     return found
 

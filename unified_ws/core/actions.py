@@ -38,10 +38,10 @@ class Ping(msgspec.Struct, frozen=True):
 
 
 class Fetch(msgspec.Struct, frozen=True, eq=False):
-    """Ask REST for a book's first state or for missed rows; lower `priority` goes first."""
+    """Ask REST for a book's state, missed rows or polled data; lower `priority` goes first."""
 
     stream: Stream
-    what: Literal["snapshot", "renewal", "history"]
+    what: Literal["snapshot", "renewal", "history", "poll"]
     rest: Rest
     priority: int
     epoch: int

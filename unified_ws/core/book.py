@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from enum import StrEnum
+from heapq import nlargest, nsmallest
 from math import inf
 from typing import Literal
 
@@ -99,6 +100,28 @@ class Levels:
                 _set(amounts, prices, rows, level)
 
 
+    def cut(self, keep: int, *, lowest: bool) -> None:
+        """Drop all but `keep` levels: the lowest prices (bids) or the highest (asks)."""
+        excess = len(self.amounts) - keep
+        if excess <= 0:
+            return
+        prices, rows = self._prices, self._rows
+        if prices is None:
+            gone = nsmallest(excess, self.amounts) if lowest else nlargest(excess, self.amounts)
+        elif lowest:
+            gone = prices[:excess]
+            del prices[:excess]
+            if rows is not None:
+                del rows[:excess]
+        else:
+            gone = prices[keep:]
+            del prices[keep:]
+            if rows is not None:
+                del rows[keep:]
+        for price in gone:
+            del self.amounts[price]
+
+
 def _set(amounts: dict[float, float], prices: list[float], rows: list[Level], level: Level) -> None:
     price, amount = level
     at = bisect_left(prices, price)
@@ -124,14 +147,17 @@ class Book:
         depth: How many levels a side the first state was asked for; None: all there are.
         low, high: The prices up to which the book is complete. Beyond them lie levels that the
             first state did not reach: only those that changed since are known.
+        keeps: How many levels a side the venue tells about; None: all.
     """
 
     __slots__ = (
-        "asks", "bids", "depth", "high", "low", "nonce", "received_ns", "symbol", "timestamp_ms",
+        "asks", "bids", "depth", "high", "keeps", "low", "nonce", "received_ns", "symbol",
+        "timestamp_ms",
     )  # fmt: skip
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, keeps: int | None = None) -> None:
         self.symbol = symbol
+        self.keeps = keeps
         self.bids = Levels()
         self.asks = Levels()
         self.nonce: int | None = None
@@ -142,7 +168,7 @@ class Book:
 
     def copy(self) -> Book:
         """Return an independent copy."""
-        twin = Book(self.symbol)
+        twin = Book(self.symbol, self.keeps)
         twin.bids, twin.asks = self.bids.copy(), self.asks.copy()
         twin.nonce, twin.timestamp_ms = self.nonce, self.timestamp_ms
         twin.received_ns, twin.depth = self.received_ns, self.depth
@@ -159,6 +185,9 @@ class Book:
             self.asks.replace(update.asks)
             self.depth = update.depth
             self.low, self.high = update.bounds or _bounds(update)
+        if self.keeps is not None:
+            self.bids.cut(self.keeps, lowest=True)
+            self.asks.cut(self.keeps, lowest=False)
         self.nonce = update.last_id
         # A REST snapshot has no time of its own: ccxt leaves None until the first delta.
         self.timestamp_ms = update.timestamp_ms
@@ -248,15 +277,23 @@ class BookSync:
     Args:
         symbol: Unified symbol.
         source: Where first states come from: in the stream, or by REST on request.
+        chained: An update must follow the very last one, since ids may also fall.
+        keeps: How many levels a side the venue tells about.
 
     After `GAP` or `TOO_OLD` the caller fetches (or awaits) a new first state. `applied` lists
     the updates that changed the book in the last call, in order.
     """
 
-    __slots__ = ("_buffer", "_recent", "_renewal", "applied", "book", "source", "valid")
+    __slots__ = (
+        "_before", "_buffer", "_recent", "_renewal", "applied", "book", "chained", "source", "valid",
+    )  # fmt: skip
 
-    def __init__(self, symbol: str, source: Policy) -> None:
-        self.book = Book(symbol)
+    def __init__(
+        self, symbol: str, source: Policy, *, chained: bool = False, keeps: int | None = None
+    ) -> None:
+        self.book = Book(symbol, keeps)
+        self.chained = chained
+        self._before: int | None = None
         self.source: Policy = source
         self.valid = False
         self.applied: list[BookUpdate] = []
@@ -303,7 +340,7 @@ class BookSync:
         self._renewal = self._recent = None
         if snapshot is None or recent is None or snapshot.last_id is None:
             return
-        fresh = Book(self.book.symbol)
+        fresh = Book(self.book.symbol, self.book.keeps)
         fresh.take(snapshot)
         for update in recent:
             if (update.last_id or 0) > snapshot.last_id:
@@ -327,7 +364,8 @@ class BookSync:
         if kind == "delta":
             if self.valid:
                 return self._delta(update)
-            self._buffer.append(update)
+            if self.source == "rest":  # else the state that comes in the stream is newer
+                self._buffer.append(update)
             return Verdict.BUFFERED
         if kind == "rest":
             return self._link(update)
@@ -339,12 +377,15 @@ class BookSync:
     def _delta(self, update: BookUpdate) -> Verdict:
         have, prev, last = self.book.nonce, update.prev_id, update.last_id
         if prev is not None and have is not None and prev != have and last is not None:
-            if last <= have:
+            repeats = last == have and prev == self._before
+            if repeats or (last <= have and not self.chained):
                 return Verdict.STALE
-            if prev > have:
+            if self.chained or prev > have:
                 self.invalidate()
-                self._buffer.append(update)
+                if self.source == "rest":
+                    self._buffer.append(update)
                 return Verdict.GAP
+        self._before = have
         try:
             self.book.take(update)
         except BadLevel:

@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakSet
 
 from unified_ws.core.book import BUFFERED_DELTAS, BadLevel, Book, BookSync, Verdict
+from unified_ws.core.checks import Checks
 from unified_ws.core.streams import Stream
 from unified_ws.events import BookUpdate
 
@@ -35,12 +36,20 @@ class BookStream(Stream):
         view: The live view that the ccxt face hands out, once somebody looked.
         resyncs: How often the book had to start again, the first time not counted.
         reason: Why it is not valid, in words.
+        adrift: It was valid and must begin again, rather than wait for its first state.
+        checks: The venue's checksums, where it sends them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.snapshot = self.routes[0].snapshot
-        self.sync = BookSync(self.symbol or "", "rest" if self.snapshot else "stream")
+        route = self.routes[0]
+        self.sync = BookSync(
+            self.symbol or "", "rest" if self.snapshot else "stream",
+            chained=route.chained, keeps=route.keeps,
+        )  # fmt: skip
+        self.adrift = False
+        self.checks = Checks()
         self.depth: int | None = None
         self.resyncs = 0
         self.view: Any = None
@@ -91,26 +100,33 @@ class BookStream(Stream):
         if self.sync.valid:
             self.resyncs += 1
         self.sync.invalidate()
+        self.checks.forget()
         self.reason = reason
-        if self.snapshot is not None and self.healthy:
+        self.adrift = True
+        if self.healthy:
             self.host.care(self)  # at once: a market that goes quiet now would never remind us
 
     def lost(self, reason: str) -> None:
         """Note that updates may have been missed."""
         self.distrust(reason)
-        self.needs_care = False  # only when deltas flow again
+        self.needs_care = self.adrift = False  # only when deltas flow again
 
     def accept(self, events: Sequence[BookUpdate], now: float, wall_ns: int) -> None:
         """Take updates in the order of arrival."""
-        for update in events:
-            update.received_ns = wall_ns
-            self.feed(update, now)
+        for event in events:
+            # A frame may tell a best bid and ask beside the book.
+            update = self.mine(event) if type(event) is BookUpdate else None
+            if update is not None:
+                update.received_ns = wall_ns
+                self.feed(update, now)
 
     def hold_back(self, events: Sequence[Any], wall_ns: int) -> None:
         """Keep what the next connection of a rotation says: it may be ahead of this one."""
-        for update in events:
-            update.received_ns = wall_ns
-            self._ahead.append(update)
+        for event in events:
+            update = self.mine(event) if type(event) is BookUpdate else None
+            if update is not None:
+                update.received_ns = wall_ns
+                self._ahead.append(update)
 
     def forget_ahead(self) -> None:
         """Drop what was held back: the connection that said it is lost."""
@@ -126,6 +142,9 @@ class BookStream(Stream):
     def feed(self, update: BookUpdate, now: float) -> Verdict | None:
         """Take one update; None if its rows were bad."""
         sync = self.sync
+        if update.kind == "broken":
+            self.distrust("the venue began its book anew")
+            return None
         try:
             verdict = sync.feed(update)
         except BadLevel as exc:
@@ -133,16 +152,23 @@ class BookStream(Stream):
             self.distrust(f"a level could not be true ({exc})")
             return None
         if verdict is Verdict.APPLIED:
+            if not all(self.checks.agree(one, self.host.checksum) for one in sync.applied):
+                self.distrust("its checksum differs from the venue's")
+                return None
+            self.adrift = False
+            if update.kind != "delta" and self.snapshot is None:
+                self.host.healed(self, now)
             self._push(sync.applied, now)
         elif verdict is Verdict.GAP:
             self.resyncs += 1
+            self.checks.forget()
             self.reason = "an update was missed"
-            self.needs_care = self.snapshot is not None
+            self.needs_care = self.adrift = True
         elif verdict is Verdict.BUFFERED:
             self.data_at = now
             # The first state is asked for only once deltas flow: before that it may be too old
             # to link (the venues' own recipes say so).
-            self.needs_care = self.snapshot is not None
+            self.needs_care = True
         elif verdict is Verdict.STALE:
             self.duplicates += 1
         return verdict
@@ -183,7 +209,7 @@ class Replica:
         if book is None:
             if update.kind == "delta":
                 return None
-            book = self.book = Book(update.symbol)
+            book = self.book = Book(update.symbol, self._stream.sync.book.keeps)
         known = update.kind == "whole" and update.last_id is not None and update.last_id == book.nonce
         book.take(update)
         return None if known else book

@@ -20,6 +20,8 @@ from unified_ws.adapter import (
     Call,
     Closing,
     Ended,
+    FrameNo,
+    Held,
     Inbound,
     Pong,
     Ready,
@@ -30,8 +32,12 @@ from unified_ws.adapter import (
 from unified_ws.core import machine as m
 from unified_ws.core.actions import Action, DialLink, HangUp, Notice, Ping, Send
 from unified_ws.core.books import BookStream
+from unified_ws.core.derived import CandlesFromTrades, QuotesFromBook
 from unified_ws.core.ledger import Gap, Ledger
+from unified_ws.core.limits import Budget
 from unified_ws.core.link import Link, TopicEntry
+from unified_ws.core.occurrences import OccurrenceStream
+from unified_ws.core.polling import Polling
 from unified_ws.core.quarantine import Quarantine, reason_of
 from unified_ws.core.recovery import Recovery
 from unified_ws.core.rotation import ROTATION_S, Rotation, books_of
@@ -39,20 +45,28 @@ from unified_ws.core.streams import CandleStream, RowStream, Stream
 from unified_ws.core.subscribing import Subscribing
 from unified_ws.core.trades import TradeStream
 from unified_ws.errors import (
+    CCXT_ERRORS,
     DialFailed,
     Disconnected,
     VenueError,
 )
-from unified_ws.events import BookUpdate, Markets, Row, Trade
+from unified_ws.events import BookUpdate, Markets, Row, TextLevel, Trade
 from unified_ws.facts import Heartbeat, Kind, Venue
 
 _STREAMS: dict[Kind, type[Stream]] = {
     Kind.TRADES: TradeStream, Kind.BOOK: BookStream, Kind.TICKER: RowStream,
-    Kind.BIDS_ASKS: RowStream, Kind.OHLCV: CandleStream,
+    Kind.BIDS_ASKS: RowStream, Kind.OHLCV: CandleStream, Kind.MARK_PRICE: RowStream,
+    Kind.FUNDING_RATE: RowStream, Kind.OPEN_INTEREST: RowStream,
+    Kind.LIQUIDATIONS: OccurrenceStream,
 }  # fmt: skip
-_ONE_LEG = (Kind.TICKER, Kind.OHLCV, Kind.BOOK)
-"""Kinds of which only one connection is listened to: their rows carry no number, or (books) the
-numbers of two connections would show holes that are none."""
+_DERIVED: dict[Kind, type[CandlesFromTrades | QuotesFromBook]] = {
+    Kind.OHLCV: CandlesFromTrades, Kind.BIDS_ASKS: QuotesFromBook,
+}  # fmt: skip
+_BOTH_LEGS = (Kind.TRADES, Kind.BIDS_ASKS, Kind.LIQUIDATIONS)
+"""Kinds of which both connections of a rotation are listened to: their rows are told apart. Those
+of the others carry no number, or (books) the numbers of two would show holes that are none."""
+RETRY_S = 1.0
+"""How long requests wait after one that failed for no fault of its own, if the venue names no time."""
 
 
 class Engine:
@@ -82,12 +96,13 @@ class Engine:
         self.adapter = adapter
         self.venue = venue
         self.streams: dict[Hashable, Stream] = {}
-        self.topics: dict[str, TopicEntry] = {}
+        self.entries: dict[str, dict[str, TopicEntry]] = {name: {} for name in venue.endpoints}
         self.links: dict[int, Link] = {}
         self.actions: list[Action] = []
         self.ledger = Ledger()
         self.quarantine = Quarantine(quarantine)
         self.unclaimed = 0
+        self.repeated = 0
         self.skipped = 0
         self.closed = False
         self.touched = False
@@ -95,11 +110,13 @@ class Engine:
         self.recovery = Recovery(self)
         self.rotation = Rotation(self)
         self.subscribing = Subscribing(self)
+        self.polling = Polling(self)
         self._jitter = jitter
         self._markets = markets
         self.buffer = buffer
         self._take_over_s = take_over_s
         self._candles = candles
+        self._budgets: dict[str, Budget] = {}
         self._numbers = 0
         self.calls = 0
         self.wall_ns = 0
@@ -110,20 +127,44 @@ class Engine:
     # --- streams --------------------------------------------------------------------------
 
     def stream(self, sub: Sub, now: float) -> Stream:
-        """Return the stream of `sub`; it delivers once somebody holds it."""
+        """Return the stream of `sub`; it delivers once somebody holds it.
+
+        Raises:
+            NotSupported: The venue has no such data for this market.
+        """
+        source = self._source_of(sub)
+        routes = self.adapter.route(sub) if source is None else ()
+        if source is None and not routes:
+            what = sub.market.symbol if sub.market else f"all {sub.market_type} markets"
+            raise CCXT_ERRORS["NotSupported"](f"{self.venue.id} has no {sub.kind} of {what}")
         key = (
             sub.kind, sub.market.symbol if sub.market else sub.market_type, sub.timeframe,
-            tuple(sorted(sub.channel.items())),
+            tuple(sorted(sub.channel.items())), tuple(route.topic for route in routes),
         )  # fmt: skip
         stream = self.streams.get(key)
         if stream is None:
             extra: dict[str, Any] = {"limit": self._candles} if sub.kind is Kind.OHLCV else {}
-            stream = self.streams[key] = _STREAMS[sub.kind](
-                sub, self.adapter.route(sub), self, buffer=self.buffer,
-                take_over_s=self._take_over_s, **extra,
+            made = _STREAMS[sub.kind] if source is None else _DERIVED[sub.kind]
+            stream = self.streams[key] = made(
+                sub, routes, self, buffer=self.buffer, take_over_s=self._take_over_s, **extra,
             )  # fmt: skip
             stream.created_at = now
+            if source is not None:
+                stream.source = self.stream(source, now)
+            elif sub.market is not None and routes[0].endpoint:
+                known = self._markets(routes[0].endpoint)(sub.market.wire_id or sub.market.id)
+                stream.wire_symbol = known or stream.symbol
         return stream
+
+    def _source_of(self, sub: Sub) -> Sub | None:
+        """Return what a stream is built from where the venue has no channel of its own for it."""
+        kind = self.venue.derives.get(sub.kind)
+        if kind is None or sub.market is None or sub.timeframe in self.venue.timeframes:
+            return None
+        channel = {
+            name: switch.default for name, switch in self.venue.switches.get(kind, {}).items()
+        }
+        return Sub(kind, sub.market, sub.market_type, channel=channel)
 
     def hold(self, stream: Stream, holder: Hashable, now: float) -> None:
         """Keep a stream subscribed for `holder`."""
@@ -132,12 +173,19 @@ class Engine:
         stream.holders.add(holder)
         if len(stream.holders) == 1:
             stream.fatal = None
+            if stream.source is not None:
+                self._follow(stream, stream.source, now)
+                return
             for route in stream.routes:
-                entry = self.topics.get(route.topic)
+                if route.poll is not None:
+                    self.polling.begin(stream, route, now)
+                    continue
+                entries = self.entries[route.endpoint]
+                entry = entries.get(route.topic)
                 if entry is not None:
                     entry.streams.append(stream)  # it has its place already
                     continue
-                entry = self.topics[route.topic] = TopicEntry(route)
+                entry = entries[route.topic] = TopicEntry(route)
                 entry.streams.append(stream)
                 try:
                     self._place(entry, now)
@@ -146,31 +194,52 @@ class Engine:
                     raise
             self.refresh(stream, now)
 
+    def _follow(self, stream: Stream, source: Stream, now: float) -> None:
+        source.followers.append(stream)
+        try:
+            self.hold(source, stream, now)
+        except VenueError:
+            self.release(stream, next(iter(stream.holders)), now)
+            raise
+        stream.followed(source)
+        self.refresh(stream, now)
+
     def release(self, stream: Stream, holder: Hashable, now: float) -> None:
         """Let go of a stream; the last holder's release unsubscribes it."""
         stream.holders.discard(holder)
         if stream.holders:
             return
-        for topic in stream.topics:
-            entry = self.topics.get(topic)
-            if entry is None or stream not in entry.streams:
+        for entry in self.entries_of(stream):
+            if stream not in entry.streams:
                 continue
             entry.streams.remove(stream)
             if not entry.streams:
-                del self.topics[topic]
+                topic = entry.route.topic
+                del self.entries[entry.route.endpoint][topic]
                 for number in (entry.owner, entry.heir):
                     if number in self.links:
                         self._dropped(self.links[number], topic, now)
         stream.healthy = False
         self.recovery.forget(stream)
+        self.polling.forget(stream)
+        if stream.source is not None and stream in stream.source.followers:
+            stream.source.followers.remove(stream)
+            self.release(stream.source, stream, now)
         self.streams = {key: s for key, s in self.streams.items() if s is not stream}
 
     def end(self, stream: Stream, error: BaseException, now: float) -> None:
         """End a stream that cannot be had: every waiting call gets `error`."""
         stream.fatal = error
         stream.fail(error)
+        for follower in list(stream.followers):
+            self.end(follower, error, now)
         for holder in list(stream.holders):
             self.release(stream, holder, now)
+
+    def call(self, link: Link) -> Call:
+        """Number one frame of ours."""
+        self.calls += 1
+        return Call(str(self.calls), self.wall_ns // 1_000_000, link.endpoint_name)
 
     # --- what streams report ----------------------------------------------------------------
 
@@ -196,9 +265,17 @@ class Engine:
         """Fetch what a stream is missing."""
         self.recovery.look_at(stream, stream.data_at)
 
+    def healed(self, stream: Stream, now: float) -> None:
+        """Note that a book has got its first state in the stream."""
+        self.recovery.healed(stream, now)
+
     def thin(self, stream: Stream) -> None:
         """Fetch a full book under one that is valid, before too few of its rows are proven."""
         self.recovery.renew(stream, stream.data_at)
+
+    def checksum(self, bids: Sequence[TextLevel], asks: Sequence[TextLevel]) -> int:
+        """Compute the venue's checksum over a book."""
+        return self.adapter.checksum(bids, asks)
 
     def first_data(self, stream: Stream) -> None:
         """Note that a stream delivers for the first time."""
@@ -221,14 +298,16 @@ class Engine:
 
     def opened(
         self, link: Link, now: float, *, heartbeat: Heartbeat | None = None,
-        carries: Sequence[str] = (),
+        carries: Sequence[str] = (), wall_ns: int = 0,
     ) -> None:  # fmt: skip
         """Note that the socket of `link` is open."""
         link.error = None
+        link.last_number = None
+        self.wall_ns = wall_ns or self.wall_ns
         link.topics.carry(carries)
         self.perform(link, link.machine.opened(now, heartbeat), now)
         for topic in carries:
-            entry = self.topics.get(topic)
+            entry = link.entries.get(topic)
             for stream in entry.streams if entry is not None else ():
                 self.refresh(stream, now)
 
@@ -271,6 +350,9 @@ class Engine:
             for item in inbound:
                 if type(item) is Batch:
                     self._dispatch(link, item, now, wall_ns)
+                elif type(item) is FrameNo:
+                    if not self._in_order(link, item.number, now):
+                        return
                 else:
                     self._control(link, item, now)
         except Exception as exc:
@@ -278,12 +360,25 @@ class Engine:
             self._set_aside(link, frame, f"handling it failed: {exc!r}")
             self._suspect(link, now)
 
+    def _in_order(self, link: Link, number: int, now: float) -> bool:
+        """Say whether a numbered frame counts; one that is missing starts its connection again."""
+        last, link.last_number = link.last_number, number
+        if last is None or number == last + 1:
+            return True
+        if number <= last:
+            link.last_number = last
+            self.repeated += 1
+            return False
+        reason = f"{number - last - 1} frames of the connection were lost before number {number}"
+        self.perform(link, [m.CloseSocket(reason), *link.machine.lost(now, reason)], now)
+        return False
+
     def forget_frame(self) -> None:
         """Note that what comes now is no part of the last frame: a bad row shows itself."""
         self._link, self._frame = None, b""
 
     def _dispatch(self, link: Link, batch: Batch, now: float, wall_ns: int) -> None:
-        entry = self.topics.get(batch.topic)
+        entry = link.entries.get(batch.topic)
         if entry is None:
             self.unclaimed += 1
             return
@@ -293,12 +388,13 @@ class Engine:
                 self._set_aside(link, row.raw, row.reason)
         if not entry.settled:
             self._first_delivery(link, entry, now)
-        if entry.owner != link.number and entry.streams[0].kind in _ONE_LEG:
-            if entry.heir == link.number and entry.streams[0].kind is Kind.BOOK:
-                for book in books_of(entry):
-                    book.hold_back(batch.events, wall_ns)
-            return
+        other = entry.owner != link.number
+        if other and entry.heir == link.number:
+            for book in books_of(entry):
+                book.hold_back(batch.events, wall_ns)
         for stream in entry.streams:
+            if other and stream.kind not in _BOTH_LEGS:
+                continue
             stream.accept(batch.events, now, wall_ns)
             if stream.needs_care:
                 self.recovery.look_at(stream, now)
@@ -315,10 +411,11 @@ class Engine:
             if link.replaces is not None and link.take_over_at <= now:
                 self.rotation.overdue(link, now)
         self.recovery.tick(now)
+        self.polling.tick(now)
 
     def deadline(self) -> float:
         """Return when `tick` is due; infinity if never."""
-        due = self.recovery.deadline()
+        due = min(self.recovery.deadline(), self.polling.deadline())
         for link in self.links.values():
             due = min(due, link.machine.deadline(), link.topics.deadline(), link.plan_at)
             if link.replaces is not None:
@@ -340,12 +437,29 @@ class Engine:
         for link in list(self.links.values()):
             self.perform(link, link.machine.stop(now, "closed by the user"), now)
 
+    def entries_of(self, stream: Stream) -> list[TopicEntry]:
+        """Return the entries of a stream's topics, as far as they are placed."""
+        found = (
+            self.entries[route.endpoint].get(route.topic)
+            for route in stream.routes
+            if route.poll is None
+        )
+        return [entry for entry in found if entry is not None]
+
     # --- inside -----------------------------------------------------------------------------
+
+    def _shared(self, endpoint_name: str) -> Budget:
+        """Return the budget of messages that all connections of an endpoint share."""
+        budget = self._budgets.get(endpoint_name)
+        if budget is None:
+            window = self.venue.endpoints[endpoint_name].limits.all_messages
+            budget = self._budgets[endpoint_name] = Budget(window)
+        return budget
 
     def _streams_of(self, link: Link) -> list[Stream]:
         return [
             stream
-            for entry in list(self.topics.values())
+            for entry in list(link.entries.values())
             if entry.owner == link.number
             for stream in list(entry.streams)
         ]
@@ -379,9 +493,9 @@ class Engine:
         if not route.apart:
             return False
         return any(
-            self.topics[name].route.apart == route.apart
+            link.entries[name].route.apart == route.apart
             for name in link.topics.wanted()
-            if name in self.topics
+            if name in link.entries
         )
 
     def new_link(self, endpoint_name: str) -> Link:
@@ -391,6 +505,7 @@ class Engine:
         link = self.links[self._numbers] = Link(
             self._numbers, endpoint_name, endpoint, self._markets(endpoint_name),
             m.Connection(endpoint, self.venue.backoff, self._jitter, dict(self.venue.closes)),
+            self.entries[endpoint_name], self._shared(endpoint_name),
         )  # fmt: skip
         for name in endpoint.standing:
             link.topics.want(name)
@@ -400,7 +515,7 @@ class Engine:
         link.topics.drop(topic)
         if topic in link.unheard:
             self.rotation.heard(link, topic, now)
-        if not any(name in self.topics for name in link.topics.wanted()) and link.replaces is None:
+        if not any(name in link.entries for name in link.topics.wanted()) and link.replaces is None:
             self.perform(link, link.machine.stop(now, "nothing is subscribed on it"), now)
         else:
             self.subscribing.plan(link, now)
@@ -410,9 +525,14 @@ class Engine:
             case Ack():
                 self.subscribing.settle(link, link.topics.answered(item.about, item.error), now)
             case Refused():
-                self.subscribing.settle(link, link.topics.answered(item.about, item.error), now)
-                if item.retry_after_s:
-                    link.budget.block(now + item.retry_after_s)
+                if item.retry_after_s or item.retry:
+                    link.requests.block(now + (item.retry_after_s or RETRY_S))
+                answer = link.topics.answered(
+                    item.about, item.error, item.topics, retry=item.retry
+                )
+                self.subscribing.settle(link, answer, now)
+            case Held():
+                self.subscribing.settle(link, link.topics.listed(item.topics), now)
             case Ready():
                 self.perform(link, link.machine.ready(now, item.error), now)
             case Beat() if item.reply is not None:
@@ -423,11 +543,11 @@ class Engine:
                 self.perform(link, link.machine.rotate(now, item.reason), now)
             case Ended():
                 link.topics.ended(item.topic)
-                entry = self.topics.get(item.topic)
+                entry = link.entries.get(item.topic)
                 if entry is not None and entry.owner == link.number:
                     entry.settled = False
                     for stream in list(entry.streams):
-                        self._down(stream, now, item.error or "the venue ended it")
+                        self.down(stream, now, item.error or "the venue ended it")
                 self.subscribing.plan(link, now)
             case Pong():
                 link.pongs += 1
@@ -445,14 +565,16 @@ class Engine:
 
     def refresh(self, stream: Stream, now: float) -> None:
         """See whether a stream is up: every topic of it acknowledged, or delivering."""
-        if stream.healthy or not stream.holders:
+        if stream.healthy or not stream.holders or not self._fed(stream):
             return
-        for topic in stream.topics:
-            entry = self.topics.get(topic)
-            link = self.links.get(entry.owner) if entry else None
+        entries = self.entries_of(stream)
+        if len(entries) < len(stream.topics):
+            return
+        for entry in entries:
+            link = self.links.get(entry.owner)
             if link is None or link.machine.state is not m.State.LIVE:
                 return
-            asked = link.topics.by_name.get(topic)
+            asked = link.topics.by_name.get(entry.route.topic)
             if asked is None or not (asked.confirmed or asked.delivered):
                 return
         stream.healthy = True
@@ -460,8 +582,19 @@ class Engine:
             self.notice("up", stream=stream, data=now - stream.down_since)
         stream.down_since = None
         self.recovery.restored(stream, now)
+        for follower in stream.followers:
+            self.refresh(follower, now)
 
-    def _down(self, stream: Stream, now: float, reason: str) -> None:
+    def _fed(self, stream: Stream) -> bool:
+        """Say whether what feeds a stream beside its topics is up."""
+        if stream.source is not None:
+            return stream.source.healthy
+        return all(route.poll is None for route in stream.routes) or self.polling.works(stream)
+
+    def down(self, stream: Stream, now: float, reason: str) -> None:
+        """Note that a stream may miss data from here on."""
+        for follower in list(stream.followers):
+            self.down(follower, now, reason)
         stream.healthy = False
         stream.down_reason = reason
         if stream.down_since is None:
@@ -509,9 +642,7 @@ class Engine:
         if protocol:
             self.actions.append(Ping(link.number))
         else:
-            self.calls += 1
-            frame = self.adapter.ping(Call(str(self.calls), self.wall_ns // 1_000_000))
-            self.actions.append(Send(link.number, frame))
+            self.actions.append(Send(link.number, self.adapter.ping(self.call(link))))
 
     def _moved(self, link: Link, report: m.Report, now: float) -> None:
         if report.state is m.State.LIVE:
@@ -527,7 +658,7 @@ class Engine:
     def _gone(self, link: Link, reason: str, now: float) -> None:
         """Settle what a connection leaves behind that will not be dialed again."""
         self.links.pop(link.number, None)
-        for entry in self.topics.values():
+        for entry in link.entries.values():
             if entry.heir == link.number:
                 entry.heir = None
         old = self.links.get(link.replaces or 0)
@@ -547,7 +678,7 @@ class Engine:
         link.rotate_again = ""
         if link.replaces is not None:
             link.take_over_at = now + ROTATION_S
-        for entry in list(self.topics.values()):
+        for entry in list(link.entries.values()):
             if entry.heir == link.number:
                 entry.settled = False
                 link.unheard.add(entry.route.topic)
@@ -563,7 +694,7 @@ class Engine:
                     self.rotation.switch(entry, now)
                     continue  # the replacement was already listening: nothing is lost
             for stream in list(entry.streams):
-                self._down(stream, now, reason)
+                self.down(stream, now, reason)
             self.rotation.switch(entry, now)
         for other in list(self.links.values()):
             if other.replaces == link.number:

@@ -39,23 +39,27 @@ class Link:
 
     replaces: the connection it takes over from, until it has heard every topic in `unheard`;
     retiring: it is being replaced itself; rotate_again: why it must be replaced as well, as soon
-    as it has taken over.
+    as it has taken over; last_number: of the last frame, where the venue numbers them. entries: the
+    topics of its endpoint; shared: what all connections of the endpoint may send together.
     """
 
     def __init__(
         self, number: int, endpoint_name: str, endpoint: Endpoint, markets: Markets,
-        machine: Connection,
+        machine: Connection, entries: dict[str, TopicEntry], shared: Budget,
     ) -> None:  # fmt: skip
         self.number = number
         self.endpoint_name = endpoint_name
         self.endpoint = endpoint
         self.markets = markets
+        self.entries = entries
+        self.shared = shared
         self.frame_bytes = endpoint.limits.frame_bytes
         self.machine = machine
         self.topics = Topics(endpoint.limits, one_at_a_time=endpoint.in_flight == "one")
         # Two messages a window are kept for pongs and pings: they must never wait.
         window = endpoint.limits.messages
         self.budget = Budget(window, reserve=min(2.0, window.n / 2) if window else 0.0)
+        self.requests = Budget(endpoint.limits.requests)
         self.plan_at = inf
         self.replaces: int | None = None
         self.retiring = False
@@ -63,6 +67,7 @@ class Link:
         self.unheard: set[str] = set()
         self.take_over_at = inf
         self.error: DialFailed | None = None
+        self.last_number: int | None = None
         self.connects = 0
         self.frames = 0
         self.bytes = 0
@@ -77,7 +82,4 @@ class Link:
             return False
         if self.machine.state is State.CLOSED:
             return False
-        most = self.endpoint.limits.topics_per_connection
-        if most is not None and len(self.topics) >= most:
-            return False
-        return not apart(self, route)
+        return self.topics.takes(route.topic, route.group) and not apart(self, route)

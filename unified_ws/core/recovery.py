@@ -23,6 +23,8 @@ from unified_ws.events import Trade
 if TYPE_CHECKING:
     from unified_ws.core.engine import Engine
 
+FIRST_STATE_S = 10.0
+"""A first state that the venue sends in the stream may take so long before it is asked for anew."""
 QUIET_BOOK_S = 2.0
 """A book whose market is so quiet that no delta comes is asked for after so long."""
 OVERLAP_S = 1.0
@@ -30,6 +32,8 @@ OVERLAP_S = 1.0
 RENEW_S = (2.0, 60.0)
 """A book that reaches less and less far is renewed at most so often: ever more slowly, to the
 second, while it has to be done again and again."""
+STEADY_S = 30.0
+"""A book that holds so long is asked for at once when it breaks."""
 HISTORY_TRIES = 4
 RETRY_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
@@ -45,6 +49,7 @@ class Case:
     error: str = ""
     renewed_at: float = -inf
     renew_wait: float = 0.0
+    healed_at: float = -inf
 
 
 class Recovery:
@@ -71,9 +76,13 @@ class Recovery:
     def restored(self, stream: Stream, now: float) -> None:
         """See what a stream needs that is up (again)."""
         if isinstance(stream, BookStream):
-            if stream.snapshot is not None and not stream.valid:
+            if stream.snapshot is None and not stream.valid:
+                self._ask_at(stream, now + FIRST_STATE_S)
+            elif not stream.valid:
                 self._ask_at(stream, now + (0.0 if stream.sync.waiting_deltas else QUIET_BOOK_S))
         elif isinstance(stream, TradeStream) and (stream.catching_up or stream.held):
+            if stream.counted and not stream.held:
+                return  # its next row will tell what is missing before it
             self._ask_at(stream, now)
 
     def look_at(self, stream: Stream, now: float) -> None:
@@ -82,14 +91,29 @@ class Recovery:
         if not stream.healthy:
             return  # `restored` looks again: until then an answer could be out of date
         if isinstance(stream, BookStream):
-            self._ask_at(stream, now)
+            self._ask_at(stream, now + self._patience(stream, now))
         elif isinstance(stream, TradeStream):
-            overlap = any(
-                self._engine.topics[topic].heir is not None
-                for topic in stream.topics
-                if topic in self._engine.topics
-            )
+            overlap = any(entry.heir is not None for entry in self._engine.entries_of(stream))
             self._ask_at(stream, now + (OVERLAP_S if overlap else 0.0))
+
+    def _patience(self, stream: BookStream, now: float) -> float:
+        """Return how long a book is waited for before it is asked for."""
+        if stream.snapshot is not None:
+            return 0.0
+        if not stream.adrift:
+            return FIRST_STATE_S
+        case = self._cases.get(stream)
+        if case is None or now - case.healed_at > STEADY_S:
+            return 0.0
+        return RETRY_S[min(case.tries, len(RETRY_S) - 1)]  # it keeps breaking: ever more slowly
+
+    def healed(self, stream: Stream, now: float) -> None:
+        """Note that a book has got its first state in the stream."""
+        case = self._cases.get(stream)
+        if case is not None:
+            if now - case.healed_at > STEADY_S:
+                case.tries = 0
+            case.at, case.error, case.healed_at = inf, "", now
 
     def tick(self, now: float) -> None:
         """Ask what is due."""
@@ -97,7 +121,7 @@ class Recovery:
             if case.at <= now and not case.asked:
                 case.at = inf
                 if isinstance(stream, BookStream):
-                    self._ask_book(stream, case)
+                    self._ask_book(stream, case, now)
                 elif isinstance(stream, TradeStream):
                     self._ask_trades(stream, case, now)
 
@@ -105,6 +129,9 @@ class Recovery:
         """Take the answer to a `Fetch`, or why there is none."""
         self._engine.forget_frame()
         stream = fetch.stream
+        if fetch.what == "poll":
+            self._engine.polling.fetched(stream, body, error, now, wall_ns)
+            return
         case = self._cases.get(stream)
         if case is None or case.epoch != fetch.epoch:
             return
@@ -120,22 +147,40 @@ class Recovery:
         """Say what a stream's recovery waits for, in words; empty if nothing."""
         case = self._cases.get(stream)
         if case is None:
-            return ""
+            return self._engine.polling.why(stream)
         if case.error:
             return f"REST failed {case.tries} times, last: {case.error}"
         return "waiting for an answer by REST" if case.asked else ""
 
     # --- books ------------------------------------------------------------------------------
 
-    def _ask_book(self, stream: BookStream, case: Case) -> None:
-        if stream.valid or stream.snapshot is None:
+    def _ask_book(self, stream: BookStream, case: Case, now: float) -> None:
+        if stream.valid:
             case.tries, case.error = 0, ""
+            return
+        if stream.snapshot is None:
+            self._subscribe_anew(stream, case, now)
             return
         case.asked = True
         rest = stream.snapshot.rest(stream.depth or 0)
         self._engine.actions.append(
             Fetch(stream, "snapshot", rest, 0 if stream.delivered else 1, case.epoch)
         )
+
+    def _subscribe_anew(self, stream: BookStream, case: Case, now: float) -> None:
+        """Have the venue send a first state again: it does so on subscribing."""
+        if not stream.healthy:
+            return
+        for entry in self._engine.entries_of(stream):
+            link = self._engine.links.get(entry.owner)
+            if link is not None:
+                link.topics.renew(entry.route.topic)
+                self._engine.subscribing.plan(link, now)
+        stream.adrift = False
+        reason = stream.reason if stream.delivered else "its first state has not come"
+        self._engine.notice("resync", stream=stream, reason=reason)
+        case.at = now + max(FIRST_STATE_S, RETRY_S[min(case.tries, len(RETRY_S) - 1)])
+        case.tries += 1
 
     def renew(self, stream: Stream, now: float) -> None:
         """Ask for a full book although there is a valid one: its proven rows run out."""
@@ -162,7 +207,7 @@ class Recovery:
         try:
             update = self._engine.adapter.snapshot(body, market)
             update.received_ns = wall_ns
-            update.depth = int(fetch.rest.params[snapshot.depth_param])
+            update.depth = snapshot.reach(fetch.rest)
             stream.renew(update, now)
         except Exception as exc:
             reason = f"{stream.symbol}: a full book by REST could not be used: {exc!r}"
@@ -174,8 +219,8 @@ class Recovery:
     ) -> None:  # fmt: skip
         snapshot, market = stream.snapshot, stream.sub.market
         if error is None and snapshot is not None and market is not None:
-            depth = int(fetch.rest.params[snapshot.depth_param])
-            if depth < int(snapshot.rest(stream.depth or 0).params[snapshot.depth_param]):
+            depth = snapshot.reach(fetch.rest)
+            if (depth or 0) < (snapshot.reach(snapshot.rest(stream.depth or 0)) or 0):
                 self._ask_at(stream, now)  # somebody has come to want a deeper book meanwhile
                 return
             try:
@@ -276,6 +321,9 @@ class Recovery:
         return min(row.number for row in rows) > left[1]
 
     def _belongs(self, row: Trade, stream: TradeStream) -> bool:
+        hole = stream.hole()
+        if stream.counted:  # rows of REST are single: beyond the hole they are part of a held one
+            return hole is not None and hole[0] <= row.number <= hole[1]
         if stream.contiguous:
             return row.number > stream.last_number
         return stream.last is None or row.timestamp_ms >= stream.last.timestamp_ms

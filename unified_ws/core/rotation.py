@@ -41,7 +41,7 @@ class Rotation:
         heir.replaces = link.number
         heir.take_over_at = now + ROTATION_S
         link.retiring = True
-        for entry in self._engine.topics.values():
+        for entry in link.entries.values():
             if entry.owner == link.number:
                 entry.heir = heir.number
                 entry.settled = False
@@ -68,7 +68,7 @@ class Rotation:
     def _take_over(self, heir: Link, now: float) -> None:
         old = self._engine.links.get(heir.replaces or 0)
         heir.replaces = None
-        for entry in self._engine.topics.values():
+        for entry in heir.entries.values():
             if entry.heir == heir.number:
                 entry.owner, entry.heir, entry.settled = heir.number, None, False
                 self.switch(entry, now)

@@ -9,14 +9,30 @@ subclasses here and in `trades.py` and `books.py`.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from copy import copy
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from unified_ws.adapter import Route, Sub
 from unified_ws.core.readers import Readers
 from unified_ws.core.ring import Ring
-from unified_ws.events import BidAsk, BookUpdate, Candle, Row, Ticker, Trade
+from unified_ws.events import (
+    BidAsk,
+    BookUpdate,
+    Candle,
+    FundingRate,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
+    Row,
+    TextLevel,
+    Ticker,
+    Trade,
+)
 from unified_ws.facts import Kind
+
+LatestRow: TypeAlias = Ticker | BidAsk | MarkPrice | FundingRate | OpenInterest
+"""Rows of which the newest one of a market counts."""
 
 
 class Waiter(Protocol):
@@ -44,11 +60,17 @@ class Host(Protocol):
     def care(self, stream: Stream) -> None:
         """Note that something must be fetched for the stream."""
 
+    def healed(self, stream: Stream, now: float) -> None:
+        """Note that a book has got its first state in the stream."""
+
     def thin(self, stream: Stream) -> None:
         """Note that a book will soon reach less far than is wanted."""
 
     def first_data(self, stream: Stream) -> None:
         """Note that the stream delivers."""
+
+    def checksum(self, bids: Sequence[TextLevel], asks: Sequence[TextLevel]) -> int:
+        """Compute the venue's checksum over a book."""
 
 
 class Stream:
@@ -63,14 +85,23 @@ class Stream:
         fatal: The error that ended the stream for good, or None.
         healthy: Acknowledged on a live connection (says nothing about data).
         needs_care: Something must be fetched or given up; `recovery.py` looks at it.
+        source: The stream that this one is built from, where the venue has no channel for it.
+        followers: The streams that are built from this one.
+        wire_symbol: Under which symbol the venue's frames tell of this market: another one
+            where two markets are the same at the venue.
     """
 
-    def __init__(self, sub: Sub, routes: Sequence[Route], host: Host, *, buffer: int, take_over_s: float) -> None:
+    def __init__(
+        self, sub: Sub, routes: Sequence[Route], host: Host, *, buffer: int, take_over_s: float
+    ) -> None:
         self.sub = sub
         self.kind: Kind = sub.kind
         self.symbol: str | None = sub.market.symbol if sub.market else None
         self.routes = tuple(routes)
-        self.topics = tuple(route.topic for route in routes)
+        self.topics = tuple(route.topic for route in routes if route.poll is None)
+        self.wire_symbol = self.symbol
+        self.source: Stream | None = None
+        self.followers: list[Stream] = []
         self.host = host
         self.rows: Ring[Any] = Ring(buffer)
         self.readers = Readers(take_over_s)
@@ -95,6 +126,22 @@ class Stream:
     def lost(self, reason: str) -> None:
         """Note that data may have been missed from here on."""
 
+    def followed(self, source: Stream) -> None:
+        """Begin to be built from another stream."""
+
+    def follow(self, rows: Sequence[Any], now: float) -> None:
+        """Take what the stream that this one is built from has got."""
+
+    def mine(self, row: Any) -> Any:
+        """Return `row` if it tells of this stream's market, under its own symbol; else None."""
+        if self.symbol is None or row.symbol == self.symbol:
+            return row
+        if row.symbol != self.wire_symbol:
+            return None
+        row = copy(row)
+        row.symbol = self.symbol
+        return row
+
     def wake(self) -> None:
         """Let every waiting call look again."""
         waiters, self.waiters = self.waiters, set()
@@ -115,12 +162,29 @@ class Stream:
         if not self.delivered:
             self.host.first_data(self)
         self.delivered += len(rows)
+        for follower in self.followers:
+            follower.follow(rows, now)
         if self.waiters:
             self.wake()
 
 
+_ROWS: dict[Kind, type[LatestRow]] = {
+    Kind.TICKER: Ticker, Kind.BIDS_ASKS: BidAsk, Kind.MARK_PRICE: MarkPrice,
+    Kind.FUNDING_RATE: FundingRate, Kind.OPEN_INTEREST: OpenInterest,
+}  # fmt: skip
+_SUBJECT: dict[Kind, tuple[str, ...]] = {
+    Kind.TICKER: ("last", "bid", "ask"), Kind.BIDS_ASKS: ("bid", "ask"),
+    Kind.MARK_PRICE: ("mark_price", "index_price"), Kind.FUNDING_RATE: ("funding_rate",),
+    Kind.OPEN_INTEREST: ("open_interest_amount", "open_interest_value"),
+}  # fmt: skip
+"""What a row must tell to be worth a look: a partial one before a full one may not."""
+
+
 class RowStream(Stream):
-    """Tickers and best bid/ask: each row stands by itself, the newest one counts.
+    """Tickers, best bid and ask, mark prices...: the newest row of a market counts.
+
+    Several kinds may share a topic: each takes the rows of its own type. A partial row is
+    completed from the last one; a best bid and ask may come as a small whole book.
 
     During a rotation two connections carry the same topic: rows without a number of their own
     are taken from one of them only (the engine sees to it), numbered ones from the first.
@@ -129,6 +193,8 @@ class RowStream(Stream):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._seen: dict[str, Any] = {}
+        self._type = _ROWS[self.kind]
+        self._subject = _SUBJECT[self.kind]
 
     def lost(self, reason: str) -> None:
         """Compare with nothing from before a loss: a venue may have begun to count anew."""
@@ -137,17 +203,34 @@ class RowStream(Stream):
     def accept(self, events: Sequence[Any], now: float, wall_ns: int) -> None:
         """Take rows that are not older than what we have."""
         rows = []
-        latest, seen = self.latest, self._seen
-        for row in events:
-            if not _plausible(row):
+        latest, seen, wanted = self.latest, self._seen, self._type
+        # A frame may tell its best bid and ask both as such and as a whole book.
+        as_book = wanted is BidAsk and not any(type(event) is BidAsk for event in events)
+        for event in events:
+            row = event
+            if type(row) is not wanted:
+                row = quote_of(event) if as_book else None
+                if row is None:
+                    continue
+            if row.symbol != self.symbol and self.symbol is not None:
+                row = self.mine(row)
+                if row is None:
+                    continue
+            if not plausible(row):
                 self.host.bad_row(self, row, "a price or amount that no market can have")
                 continue
             old = seen.get(row.symbol)
             if old is not None and _older(row, old):
                 self.duplicates += 1
                 continue
+            partial = getattr(row, "partial", False)
+            if partial and old is not None:
+                row = completed(row, old)
             row.received_ns = wall_ns
-            latest[row.symbol] = seen[row.symbol] = row
+            seen[row.symbol] = row
+            if partial and all(getattr(row, name) is None for name in self._subject):
+                continue  # the first partial rows may not tell what this stream is about
+            latest[row.symbol] = row
             rows.append(row)
         if rows:
             self._push(rows, now)
@@ -163,9 +246,12 @@ class CandleStream(Stream):
 
     def accept(self, events: Sequence[Candle], now: float, wall_ns: int) -> None:
         """Take new versions of candles."""
-        rows = []
-        for row in events:
-            if not _plausible(row):
+        rows: list[Candle] = []
+        for event in events:
+            row = self.mine(event)
+            if row is None:
+                continue
+            if not plausible(row):
                 self.host.bad_row(self, row, "a price or amount that no market can have")
                 continue
             old = self.by_open.get(row.open_ms)
@@ -173,6 +259,8 @@ class CandleStream(Stream):
                 self.duplicates += 1
                 continue
             row.received_ns = wall_ns
+            if old is None:
+                self._close_before(row, rows)
             self.by_open[row.open_ms] = row
             rows.append(row)
         while len(self.by_open) > self.limit:
@@ -181,7 +269,46 @@ class CandleStream(Stream):
             self._push(rows, now)
 
 
-def _plausible(row: Row) -> bool:
+    def _close_before(self, row: Candle, rows: list[Candle]) -> None:
+        """Close the newest candle where the venue does not: a later one has begun."""
+        newest = next(reversed(self.by_open.values()), None)
+        if newest is None or newest.closed is not None or newest.open_ms >= row.open_ms:
+            return
+        if row.closed is not None:
+            return
+        last = copy(newest)
+        last.closed, last.as_ccxt = True, None
+        last.received_ns = row.received_ns
+        self.by_open[last.open_ms] = last
+        rows.append(last)
+
+
+def quote_of(event: Any) -> BidAsk | None:
+    """Return the best bid and ask of a whole book; None of anything else."""
+    if type(event) is not BookUpdate or event.kind not in ("snapshot", "whole"):
+        return None
+    bid: tuple[float | None, float | None] = max(event.bids, default=(None, None))
+    ask: tuple[float | None, float | None] = min(event.asks, default=(None, None))
+    return BidAsk(
+        event.symbol, event.timestamp_ms, bid[0], bid[1], ask[0], ask[1], event.last_id
+    )
+
+
+def completed(row: Any, old: Any) -> Any:
+    """Return a partial row with what it leaves out as it was before."""
+    row = copy(row)
+    for name in row.__struct_fields__:
+        if getattr(row, name) is None:
+            setattr(row, name, getattr(old, name))
+    info, before = row.info, old.info
+    if isinstance(info, dict) and isinstance(before, dict):
+        row.raw = {**before, **info}
+    row.partial = False
+    row.as_ccxt = None
+    return row
+
+
+def plausible(row: Row) -> bool:
     """Say whether every price and amount is finite and not negative."""
     if isinstance(row, BidAsk):
         values: tuple[float | None, ...] = (row.bid, row.bid_volume, row.ask, row.ask_volume)
@@ -192,6 +319,15 @@ def _plausible(row: Row) -> bool:
             row.last, row.bid, row.ask, row.open, row.high, row.low, row.bid_volume,
             row.ask_volume, row.base_volume, row.quote_volume,
         )  # fmt: skip
+    elif isinstance(row, MarkPrice):
+        values = (row.mark_price, row.index_price)
+    elif isinstance(row, FundingRate):
+        rates = (row.funding_rate, row.next_funding_rate)
+        return all(value is None or -inf < value < inf for value in rates)
+    elif isinstance(row, OpenInterest):
+        values = (row.open_interest_amount, row.open_interest_value)
+    elif isinstance(row, Liquidation):
+        values = (row.price, row.contracts)
     else:
         values = (row.price, row.amount)
     return all(value is None or 0.0 <= value < inf for value in values)
@@ -204,16 +340,31 @@ def _repeats(row: Candle, old: Candle) -> bool:
     return bool(old.closed and not row.closed)
 
 
-def _older(row: Ticker | BidAsk, old: Ticker | BidAsk) -> bool:
+def _older(row: LatestRow, old: LatestRow) -> bool:
     """Say whether `row` repeats or precedes `old`, as a second connection makes them do."""
     mine, theirs = getattr(row, "number", None), getattr(old, "number", None)
     if mine is not None and theirs is not None:
         return bool(mine <= theirs)
     if row.timestamp_ms is None or old.timestamp_ms is None:
         return False
-    if row.timestamp_ms == old.timestamp_ms and isinstance(row, Ticker) and isinstance(old, Ticker):
-        return (row.last, row.base_volume, row.bid) == (old.last, old.base_volume, old.bid)
+    if row.timestamp_ms == old.timestamp_ms:
+        return not getattr(row, "partial", False) and _told(row) == _told(old)
     return row.timestamp_ms < old.timestamp_ms
+
+
+def _told(row: LatestRow) -> tuple[object, ...]:
+    """Return what tells two rows of the same instant apart."""
+    if isinstance(row, Ticker):
+        return row.last, row.base_volume, row.bid, row.ask
+    if isinstance(row, BidAsk):
+        return row.bid, row.bid_volume, row.ask, row.ask_volume
+    if isinstance(row, MarkPrice):
+        return row.mark_price, row.index_price
+    if isinstance(row, FundingRate):
+        return row.funding_rate, row.funding_timestamp_ms, row.mark_price
+    return row.open_interest_amount, row.open_interest_value
+
+
 
 
 def valid_trade(row: Trade) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from unified_ws.adapter import Call
+from unified_ws.adapter import Call, Op
 from unified_ws.core import machine as m
 from unified_ws.core.actions import Send
 from unified_ws.core.link import PLAN_S, Link
@@ -35,33 +35,45 @@ class Subscribing:
         # Planned anew for every request: a refusal on the way may have ended streams or the link.
         while link.machine.state is m.State.LIVE and (plan := link.topics.plan()):
             op, names = plan[0]
-            wait = link.budget.wait_s(now)
+            budgets = (link.budget, link.requests, link.shared)
+            wait = max(budget.wait_s(now) for budget in budgets)
             if wait > 0.0:
                 link.plan_at = now + wait
                 return
-            self._engine.calls += 1
-            call = Call(str(self._engine.calls), self._engine.wall_ns // 1_000_000)
+            call = self._engine.call(link)
             try:
-                frame = self._engine.adapter.request(op, names, call)
+                names, frame = self._fitting(link, op, names, call)
             except Exception as exc:
                 self._unaskable(link, op, names, exc, now)
                 continue
-            link.budget.charge(now)
+            for budget in budgets:
+                budget.charge(now)
             link.topics.sent(call.id, op, names, now)
             self._engine.actions.append(Send(link.number, frame))
 
+    def _fitting(
+        self, link: Link, op: Op, names: list[str], call: Call
+    ) -> tuple[list[str], bytes]:
+        """Build the request for as many of the topics as its size allows."""
+        room = link.endpoint.limits.request_bytes
+        while True:
+            frame = self._engine.adapter.request(op, names, call)
+            if room is None or len(frame) <= room or len(names) == 1:
+                return names, frame
+            names = names[: len(names) // 2]
+
     def _unaskable(
-        self, link: Link, op: str, names: list[str], exc: Exception, now: float
+        self, link: Link, op: Op, names: list[str], exc: Exception, now: float
     ) -> None:
         """End the streams whose request the adapter cannot build: its own fault."""
-        link.topics.sent("", "subscribe" if op == "subscribe" else "unsubscribe", names, now)
+        link.topics.sent("", op, names, now)
         error = f"the adapter could not build a request: {exc!r}"
         self.settle(link, link.topics.answered("", error), now)
 
     def settle(self, link: Link, outcome: Outcome, now: float, *, silent: bool = False) -> None:
         """Take what an answer (or the lack of one, `silent`) has settled."""
         for name in outcome.confirmed:
-            entry = self._engine.topics.get(name)
+            entry = link.entries.get(name)
             if entry is not None:
                 self._engine.notice("subscribed", link=link, data=name)
                 for stream in entry.streams:
@@ -76,7 +88,7 @@ class Subscribing:
         self.plan(link, now)
 
     def _refused(self, link: Link, name: str, error: str, now: float) -> None:
-        entry = self._engine.topics.get(name)
+        entry = link.entries.get(name)
         if entry is None:
             return
         self._engine.notice("refused", link=link, reason=error, data=name)

@@ -4,11 +4,14 @@ The rule: users change the wanted set, `plan` turns the difference to what the v
 into as few requests as its limits allow, and an answer counts only if nothing newer was asked
 about the topic since (`generation`). So the ack of an old unsubscribe never kills a newer
 subscription of the same topic, and a wish that changes and changes back loses no answer.
+
+A refused request of several topics is asked again in halves until the culprit stands alone,
+unless the venue names it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from unified_ws.adapter import Op
@@ -28,7 +31,8 @@ class Topic:
 
     told: the last request about it (None: the venue knows nothing of it). generation counts
     the requests about it; confirmed: the last one was a subscription and the venue agreed;
-    alone: it was in a refused batch and must be asked for by itself.
+    part: the part of a refused request that it is asked for again with, 0 for none; renew: it is
+    to be unsubscribed and subscribed again, because its data must begin anew.
     """
 
     name: str
@@ -38,7 +42,8 @@ class Topic:
     told: Op | None = None
     confirmed: bool = False
     delivered: bool = False
-    alone: bool = False
+    part: int = 0
+    renew: bool = False
     tries: int = 0
 
 
@@ -69,6 +74,7 @@ class Topics:
         self._one_at_a_time = one_at_a_time
         self._asked: dict[str, Asked] = {}
         self._dirty: dict[str, None] = {}
+        self._parts = 0
 
     def __len__(self) -> int:
         return sum(topic.wanted for topic in self.by_name.values())
@@ -86,6 +92,31 @@ class Topics:
     def wanted(self) -> list[str]:
         """Return the names of the wanted topics."""
         return [topic.name for topic in self.by_name.values() if topic.wanted]
+
+    def takes(self, name: str, group: str) -> bool:
+        """Say whether one more topic keeps to what the venue allows on a connection."""
+        limits = self._limits
+        if limits.topics_per_connection is not None and len(self) >= limits.topics_per_connection:
+            return False
+        most = limits.topics_per_group.get(group)
+        if most is not None and self._in_group(group) >= most:
+            return False
+        room = limits.topic_bytes_per_connection
+        return room is None or self._bytes() + len(name.encode()) <= room
+
+    def _in_group(self, group: str) -> int:
+        return sum(topic.wanted and topic.group == group for topic in self.by_name.values())
+
+    def _bytes(self) -> int:
+        # With what stands between two of them in a list.
+        return sum(len(t.name.encode()) + TOPIC_BYTES for t in self.by_name.values() if t.wanted)
+
+    def renew(self, name: str) -> None:
+        """Unsubscribe a topic and subscribe it again, so that its data begins anew."""
+        topic = self.by_name.get(name)
+        if topic is not None and topic.wanted and topic.told == "subscribe":
+            topic.renew, topic.tries = True, 0
+            self._dirty[name] = None
 
     def want(self, name: str, group: str = "") -> None:
         """Add a topic to the wanted set."""
@@ -116,6 +147,7 @@ class Topics:
         if topic is None:
             return
         topic.told, topic.confirmed, topic.delivered, topic.tries = None, False, False, 0
+        topic.renew = False
         topic.generation += 1
         if topic.wanted:
             self._dirty[name] = None
@@ -132,6 +164,7 @@ class Topics:
                 del self.by_name[name]
                 continue
             topic.told, topic.confirmed, topic.delivered, topic.tries = None, False, False, 0
+            topic.renew = False
             self._dirty[name] = None
 
     def carry(self, names: Iterable[str]) -> None:
@@ -146,24 +179,22 @@ class Topics:
         """Return the requests that bring the venue to the wanted set, fewest first."""
         if self._one_at_a_time and self._asked:
             return []
-        batches: dict[tuple[Op, str], list[str]] = {}
-        alone: list[tuple[Op, list[str]]] = []
+        batches: dict[tuple[Op, str, int], list[str]] = {}
         for name in list(self._dirty):
             topic = self.by_name.get(name)
             op: Op = "subscribe" if topic is not None and topic.wanted else "unsubscribe"
+            if topic is not None and topic.renew:
+                op = "unsubscribe"
             if topic is None or topic.told == op:
                 del self._dirty[name]  # the wish changed and changed back
                 continue
-            if topic.alone and op == "subscribe":
-                alone.append((op, [name]))
-            else:
-                batches.setdefault((op, topic.group), []).append(name)
+            part = topic.part if op == "subscribe" else 0
+            batches.setdefault((op, topic.group, part), []).append(name)
         # Room is made before it is filled: a venue may count topics a connection.
         ordered = sorted(batches.items(), key=lambda item: item[0][0] == "subscribe")
         plan: list[tuple[Op, list[str]]] = []
-        for (op, _group), names in ordered:
+        for (op, _group, _part), names in ordered:
             plan += [(op, chunk) for chunk in self._chunks(names)]
-        plan += alone
         return plan[:1] if self._one_at_a_time else plan
 
     def _chunks(self, names: list[str]) -> list[list[str]]:
@@ -190,7 +221,7 @@ class Topics:
             topic.tries += 1
             topic.generation += 1
             if op == "unsubscribe":
-                topic.confirmed = topic.delivered = False
+                topic.confirmed = topic.delivered = topic.renew = False
             self._dirty.pop(name, None)
             asked.append((topic, topic.generation))
         self._asked[call_id] = Asked(op, now, tuple(asked))
@@ -203,13 +234,20 @@ class Topics:
         topic.delivered = True
         return True
 
-    def answered(self, about: str, error: str | None) -> Outcome:
+    def answered(
+        self, about: str, error: str | None, culprits: Collection[str] = (), *, retry: bool = False
+    ) -> Outcome:
         """Settle the request `about`, or the one topic it names, or the oldest request.
 
         An answer that names nothing is taken for the oldest request if it is an error, or if
-        only one request can be under way.
+        only one request can be under way. `culprits` are the topics that the venue refuses,
+        where it names them; `retry`: none of them is to blame.
         """
         outcome = Outcome()
+        if culprits and not about:
+            for name in culprits:
+                self._refused_alone(name, error or "", outcome)
+            return outcome
         asked = self._asked.pop(about, None)
         if asked is None and about:
             asked = self._single_out(about)
@@ -217,13 +255,40 @@ class Topics:
             asked = self._asked.pop(next(iter(self._asked)))
         if asked is None:
             return outcome
+        refused: list[Topic] = []
         for topic, generation in asked.topics:
             if topic.generation != generation:
                 continue  # something newer has been asked about it since
             if error is None:
                 self._settle(topic, asked.op, outcome)
+            elif asked.op == "unsubscribe" or not topic.wanted:
+                self._gone(topic)
             else:
-                self._refuse(topic, asked, error, outcome)
+                refused.append(topic)
+        if error is not None and refused:
+            if len(asked.topics) == 1:
+                culprits = {refused[0].name}  # it was asked for alone
+            self._refuse(refused, error, culprits, outcome, retry=retry)
+        return outcome
+
+    def listed(self, held: Collection[str]) -> Outcome:
+        """Settle the oldest request by the list of everything that the connection carries."""
+        outcome = Outcome()
+        if not self._asked:
+            return outcome
+        asked = self._asked.pop(next(iter(self._asked)))
+        for topic, generation in asked.topics:
+            if topic.generation != generation:
+                continue
+            if asked.op == "unsubscribe" or topic.name in held:
+                self._settle(topic, asked.op, outcome)
+            elif not topic.wanted:
+                self._gone(topic)
+            elif topic.tries >= TRIES:
+                error = "it is missing in the venue's list of subscriptions"
+                outcome.refused.append((topic.name, error))
+            else:
+                self._ask_again(topic, outcome)
         return outcome
 
     def overdue(self, now: float) -> Outcome:
@@ -241,9 +306,7 @@ class Topics:
                 elif topic.tries >= TRIES:
                     outcome.refused.append((topic.name, f"no answer to {TRIES} requests"))
                 else:
-                    topic.told = None
-                    self._dirty[topic.name] = None
-                    outcome.retry = True
+                    self._ask_again(topic, outcome)
         return outcome
 
     def deadline(self) -> float:
@@ -261,11 +324,18 @@ class Topics:
                 return Asked(asked.op, asked.at, mine)
         return None
 
+    def _refused_alone(self, name: str, error: str, outcome: Outcome) -> None:
+        asked = self._single_out(name)
+        for topic, generation in asked.topics if asked is not None else ():
+            if topic.generation == generation and topic.wanted:
+                topic.told = None
+                outcome.refused.append((name, error))
+
     def _settle(self, topic: Topic, op: Op, outcome: Outcome) -> None:
         if op == "unsubscribe":
             self._gone(topic)
             return
-        topic.confirmed, topic.alone = True, False
+        topic.confirmed, topic.part = True, 0
         if topic.wanted:
             outcome.confirmed.append(topic.name)
 
@@ -278,14 +348,32 @@ class Topics:
             del self.by_name[topic.name]
             self._dirty.pop(topic.name, None)
 
-    def _refuse(self, topic: Topic, asked: Asked, error: str, outcome: Outcome) -> None:
-        if asked.op == "unsubscribe" or not topic.wanted:
-            self._gone(topic)
-        elif len(asked.topics) == 1:
+    def _ask_again(self, topic: Topic, outcome: Outcome) -> None:
+        topic.told = None
+        self._dirty[topic.name] = None
+        outcome.retry = True
+
+    def _refuse(
+        self, topics: list[Topic], error: str, culprits: Collection[str], outcome: Outcome,
+        *, retry: bool,
+    ) -> None:  # fmt: skip
+        """Give up who is to blame, and ask for the others again."""
+        if retry:
+            for topic in topics:
+                if topic.tries < TRIES:
+                    self._ask_again(topic, outcome)
+                else:
+                    outcome.refused.append((topic.name, error))
+            return
+        blamed = [topic for topic in topics if topic.name in culprits]
+        for topic in blamed:
             topic.told = None
             outcome.refused.append((topic.name, error))
-        else:
-            # One bad name may have sunk the whole batch: only a topic refused alone is refused.
-            topic.told, topic.alone = None, True
-            self._dirty[topic.name] = None
-            outcome.retry = True
+        rest = [topic for topic in topics if topic not in blamed]
+        # One bad name may have sunk them all: only a topic refused alone is refused.
+        half = len(rest) if blamed else (len(rest) + 1) // 2
+        for part in (rest[:half], rest[half:]):
+            self._parts += 1
+            for topic in part:
+                topic.part = self._parts
+                self._ask_again(topic, outcome)

@@ -4,7 +4,8 @@ The rule for venues whose ids count by one (`Route.contiguous_ids`): a row that 
 last id is delivered, a lower one is a repeat, a higher one proves a loss. Then the rows that
 came too early are held while the missing ones are fetched by REST (or come from the other
 connection of a rotation); what cannot be had becomes a gap, announced on the next row
-(`missed_before`) and in the ledger. Ids without that property are told apart by their own
+(`missed_before`) and in the ledger. A row may stand for several ids (`Route.counted_ids`), or for one
+that is no trade of the market (`count` 0). Ids without that property are told apart by their own
 text: repeats are recognised among the last few thousand.
 """
 
@@ -29,13 +30,14 @@ class TradeStream(Stream):
 
     Attributes:
         last: The last row delivered.
-        held: Rows that came after a hole, by id, waiting for what belongs before them.
+        held: Rows that came after a hole, by their first id, waiting for what belongs before them.
         hole_since: When the hole was seen, monotonic seconds; None while there is none.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.contiguous = self.routes[0].contiguous_ids
+        self.counted = self.routes[0].counted_ids
         self.history = self.routes[0].history
         self.last: Trade | None = None
         self.last_number = -2  # no id follows it: the first row takes the long way
@@ -54,13 +56,17 @@ class TradeStream(Stream):
     def accept(self, events: Sequence[Trade], now: float, wall_ns: int) -> None:
         """Take live rows."""
         if not self.contiguous and self.catching_up and self.history is not None:
-            self._parked.extend(events)  # what was missed belongs before them
+            # What was missed belongs before them.
+            self._parked.extend(row for row in map(self.mine, events) if row is not None)
             del self._parked[:-HELD_ROWS]
             return
         if self.contiguous and not self.held and len(events) == 1:
             row = events[0]  # the path of nearly every frame, hence spelled out
             if (
                 row.number == self.last_number + 1
+                and row.count
+                and row.symbol == self.symbol
+                and not self.counted
                 and 0.0 < row.price < inf
                 and 0.0 <= row.amount < inf
             ):
@@ -70,6 +76,9 @@ class TradeStream(Stream):
                 self.rows.append(row)
                 self.data_at = now
                 self.delivered += 1
+                if self.followers:
+                    for follower in self.followers:
+                        follower.follow(events, now)
                 if self.waiters:
                     self.wake()
                 return
@@ -79,7 +88,13 @@ class TradeStream(Stream):
         """Take rows from anywhere: live, another connection, or REST."""
         out: list[Trade] = []
         try:
-            for row in events:
+            for event in events:
+                row = self.mine(event)
+                if row is None:
+                    continue
+                if row.count == 0:
+                    self._passed(row, now, out)
+                    continue
                 if not valid_trade(row):
                     self.host.bad_row(self, row, "a price or amount that no market can have")
                     continue
@@ -115,15 +130,16 @@ class TradeStream(Stream):
         if not self.held:
             return None
         first = min(self.held)
-        gap = self._gap(self.held[first], note)
+        gap = self._gap(self.held[first], first, note)
         row = self.held[first]
         row.missed_before = first - self.last_number - 1
         self.last_number = first - 1
         out: list[Trade] = []
         self._ordered(self.held.pop(first), now, out)
         self.hole_since = now if self.held else None  # there may be a second hole behind it
-        self.last = out[-1]
-        self._push(out, now)
+        if out:
+            self.last = out[-1]
+            self._push(out, now)
         return gap
 
     def hole(self) -> tuple[int, int] | None:
@@ -133,9 +149,9 @@ class TradeStream(Stream):
         return self.last_number + 1, min(self.held) - 1
 
     def _ordered(self, row: Trade, now: float, out: list[Trade]) -> None:
-        number = row.number
+        number, first = row.number, self._first_of(row)
         if self.last_number < 0:
-            self.last_number = number - 1
+            self.last_number = first - 1
         if number <= self.last_number:
             last = out[-1] if out else self.last
             if last is None or row.timestamp_ms <= last.timestamp_ms + RENUMBERED_MS:
@@ -144,39 +160,49 @@ class TradeStream(Stream):
             # A repeat is never that much newer: the venue counts anew (testnets are reset).
             self.host.renumbered(self, last, row)
             self.held.clear()
-        elif number > self.last_number + 1:
-            self._hold(row, now)
+        elif first > self.last_number + 1:
+            self._hold(row, first, now)
             return
-        out.append(row)
+        if row.count != 0:
+            out.append(row)
         self.last_number = number
         while self.held:
             following = self.held.pop(self.last_number + 1, None)
             if following is None:
                 break
-            out.append(following)
-            self.last_number += 1
+            if following.count != 0:
+                out.append(following)
+            self.last_number = following.number
         if not self.held:
             self.hole_since = None
 
-    def _hold(self, row: Trade, now: float) -> None:
-        if row.number in self.held:
+    def _first_of(self, row: Trade) -> int:
+        return row.number - (row.count or 1) + 1 if self.counted else row.number
+
+    def _passed(self, row: Trade, now: float, out: list[Trade]) -> None:
+        """Count an id that is no trade of the market."""
+        if self.contiguous and row.number > self.last_number:
+            self._ordered(row, now, out)
+
+    def _hold(self, row: Trade, first: int, now: float) -> None:
+        if first in self.held:
             self.duplicates += 1
             return
         if self.hole_since is None:
             self.hole_since = now
             self.needs_care = True
         if len(self.held) < HELD_ROWS:
-            self.held[row.number] = row
+            self.held[first] = row
         else:
             self.host.bad_row(self, row, f"more than {HELD_ROWS} trades wait for missing ones")
 
-    def _gap(self, following: Trade, note: str) -> Gap:
+    def _gap(self, following: Trade, first: int, note: str) -> Gap:
         last = self.last
         return Gap(
             symbol=self.symbol, kind=self.kind.value, cause=self.down_reason or "ids jumped",
             after_id=last.id if last else None, before_id=following.id,
             from_ms=last.timestamp_ms if last else None, to_ms=following.timestamp_ms,
-            missing=following.number - self.last_number - 1, note=note,
+            missing=first - self.last_number - 1, note=note,
         )  # fmt: skip
 
     def _remember(self, row_id: str) -> None:

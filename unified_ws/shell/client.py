@@ -20,6 +20,7 @@ import aiohttp
 from unified_ws.adapter import Call, Dial, Rest
 from unified_ws.core.actions import DialLink, Fetch, HangUp, Notice, Ping, Send
 from unified_ws.core.engine import Engine
+from unified_ws.core.limits import Budget
 from unified_ws.core.link import Link
 from unified_ws.core.streams import Stream
 from unified_ws.errors import DialFailed
@@ -87,11 +88,14 @@ class Client:
             (e.limits.dials for e in venue.endpoints.values() if e.limits.dials is not None), None
         )
         self._dials = shared_budget(venue.id, "dials", budget_key, window=dials)
-        self.rest_budget = shared_budget(
-            venue.id, "rest", budget_key, window=venue.rest.budget if venue.rest else None,
-            reserve=venue.rest.budget.n / 10 if venue.rest else 0.0,
-        )  # fmt: skip
-        self._rest = RestQueue(self._rest_call, self.rest_budget, self._fetched, self._spawn)
+        self.rest_budgets: dict[str, Budget] = {
+            name: shared_budget(
+                venue.id, f"rest {name}", budget_key, window=host.budget, reserve=host.budget.n / 10
+            )
+            for name, host in venue.rest.items()
+        }
+        self.rest_budgets.setdefault("", Budget(None))
+        self._rest = RestQueue(self._rest_call, self.rest_budgets, self._fetched, self._spawn)
         self._rearm()
 
     @property
@@ -238,8 +242,9 @@ class Client:
         try:
             dial = await self._dial(link, socket)
             self.engine.opened(
-                link, self.loop.time(), heartbeat=dial.heartbeat, carries=dial.carries
-            )
+                link, self.loop.time(), heartbeat=dial.heartbeat, carries=dial.carries,
+                wall_ns=time.time_ns(),
+            )  # fmt: skip
             for frame in dial.greeting:
                 self._write(number, frame, aiohttp.WSMsgType.TEXT)
             self.perform()
@@ -267,8 +272,7 @@ class Client:
             now = self.loop.time()
             wait = self._dials.wait_s(now)
         self._dials.charge(now)
-        url = self._around.socket_url(link.endpoint_name)
-        dial = self.engine.adapter.dial(url, Call("", time.time_ns() // 1_000_000))
+        dial = await self._address(link)
         proxy, kind = self._around.socket_proxy()
         target = self._around.redirected(dial.url)
         try:
@@ -281,6 +285,26 @@ class Client:
             shown = redact_url(proxy) if proxy else None
             raise explain(self._around.id, target, exc, proxy=shown) from exc
         return dial
+
+    async def _address(self, link: Link) -> Dial:
+        """Learn where to dial, from REST where the venue hands out addresses."""
+        url = self._around.socket_url(link.endpoint_name)
+        engine, answer = self.engine, None
+        if link.endpoint.ask_first is not None:
+            rest = Rest(link.endpoint.ask_first)
+            try:
+                answer = await self._rest_call(rest)
+            except DialFailed:
+                raise
+            except Exception as exc:
+                raise explain(self._around.id, url, exc) from exc
+        engine.calls += 1
+        call = Call(str(engine.calls), time.time_ns() // 1_000_000, link.endpoint_name)
+        try:
+            return engine.adapter.dial(url, call, answer)
+        except Exception as exc:
+            text = f"{self._around.id}: the answer of {link.endpoint.ask_first} tells no address: {exc!r}"
+            raise DialFailed(text, hop="http") from exc
 
     async def _converse(self, link: Link, socket: _Open) -> tuple[str, int | None]:
         ws = socket.ws
@@ -402,7 +426,7 @@ class Client:
         now = self.loop.time()
         retry_after = getattr(error, "retry_after_s", None)
         if getattr(error, "status", None) in (418, 429):
-            self.rest_budget.block(now + (retry_after or 60.0))
+            self._rest.budget_of(fetch.rest).block(now + (retry_after or 60.0))
         text = None if error is None else str(error)
         self.engine.recovery.fetched(fetch, body, text, now, time.time_ns())
         self.perform()

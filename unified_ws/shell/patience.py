@@ -53,10 +53,9 @@ def ended(engine: Engine, stream: Stream, around: Surroundings, now: float) -> B
 def link_of(engine: Engine, stream: Stream) -> Link | None:
     """Return the connection that carries a stream (its first topic that is not up)."""
     found = None
-    for topic in stream.topics:
-        entry = engine.topics.get(topic)
-        found = engine.links.get(entry.owner) if entry else None
-        if found is None or not found.topics.confirmed(topic):
+    for entry in engine.entries_of(stream.source or stream):
+        found = engine.links.get(entry.owner)
+        if found is None or not found.topics.confirmed(entry.route.topic):
             break
     return found
 
@@ -66,7 +65,8 @@ def trouble(
 ) -> tuple[str, float | None]:
     """Say what a stream waits for, and in how many seconds the next dial is due."""
     if link is None:
-        return stream.down_reason or "it is not subscribed", None
+        why = engine.recovery.why(stream)
+        return why or stream.down_reason or "it is not subscribed", None
     state = link.machine.state
     retry_at = link.machine.retry_at()
     if state is State.WAITING and retry_at is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from unified_ws.adapter import Rest
@@ -20,7 +20,7 @@ class RestQueue:
 
     Args:
         call: Performs one REST call, outside any throttle.
-        budget: What may be spent on this host.
+        budgets: What may be spent on each host; "" is the general one.
         done: Takes the answer, or the reason why there is none.
         spawn: Starts a task that somebody owns.
     """
@@ -28,12 +28,12 @@ class RestQueue:
     def __init__(
         self,
         call: Callable[[Rest], Awaitable[Any]],
-        budget: Budget,
+        budgets: Mapping[str, Budget],
         done: Callable[[Fetch, Any, BaseException | None], None],
         spawn: Callable[[Any], Any],
     ) -> None:
         self._call = call
-        self._budget = budget
+        self._budgets = budgets
         self._done = done
         self._spawn = spawn
         self._heap: list[tuple[int, int, Fetch]] = []
@@ -44,6 +44,10 @@ class RestQueue:
     def waiting(self) -> int:
         """Return how many calls have not begun."""
         return len(self._heap)
+
+    def budget_of(self, rest: Rest) -> Budget:
+        """Return the budget that a call is charged to."""
+        return self._budgets.get(rest.host) or self._budgets[""]
 
     def submit(self, fetch: Fetch) -> None:
         """Queue one call."""
@@ -56,13 +60,13 @@ class RestQueue:
         loop = asyncio.get_running_loop()
         try:
             while self._heap:
-                weight = self._heap[0][2].rest.weight
-                wait = self._budget.wait_s(loop.time(), weight, urgent=True)
+                rest = self._heap[0][2].rest
+                wait = self.budget_of(rest).wait_s(loop.time(), rest.weight, urgent=True)
                 if wait > 0.0:
                     await asyncio.sleep(wait)
                     continue
                 fetch = heapq.heappop(self._heap)[2]
-                self._budget.charge(loop.time(), fetch.rest.weight)
+                self.budget_of(fetch.rest).charge(loop.time(), fetch.rest.weight)
                 await self._one(fetch)
         finally:
             self._running -= 1
