@@ -241,7 +241,7 @@ def _fake(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from unified_ws.testing.check import check
+    from unified_ws.testing.conformance import check
 
     report = check(options.path, options.frames)
     text = str(report)

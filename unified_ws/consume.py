@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["CCXT_FACE", "Reading", "channel", "in_turn", "owner"]
+_CONTRACTS_ONLY = frozenset({
+    Kind.MARK_PRICE, Kind.FUNDING_RATE, Kind.LIQUIDATIONS, Kind.OPEN_INTEREST,
+})  # fmt: skip
 _TIMEFRAME = re.compile(r"[1-9]\d{0,3}[smhdwM]")
 _GENERAL = frozenset({"type", "subType", "callerMethodName"})
 """Keys of `params` that every method of ccxt knows; they choose the market type."""
@@ -123,7 +126,7 @@ class Reading:
                 text = f"{self.id} {method}() needs a list of symbols: no stream has all markets"
                 raise CCXT_ERRORS["ArgumentsRequired"](text)
             return Sub(
-                kind, None, self._type(method, params), channel=chosen,
+                kind, None, self._type(kind, method, params), channel=chosen,
                 sub_type=str(params.get("subType") or self.options.get("defaultSubType") or ""),
             )  # fmt: skip
         market = self._bridge.market(symbol)
@@ -134,13 +137,15 @@ class Reading:
             raise CCXT_ERRORS["BadRequest"](text)
         return Sub(kind, market, market.type, timeframe, depth, chosen)
 
-    def _type(self, method: str, params: Mapping[str, Any]) -> str:
+    def _type(self, kind: Kind, method: str, params: Mapping[str, Any]) -> str:
         """Return the market type that is meant where no symbol says it, by ccxt's rules."""
         mine = self.options.get(method)
         if isinstance(mine, Mapping):
             mine = mine.get("defaultType") or mine.get("type")
         general = self.options.get("defaultType") or self.options.get("type")
-        return str(params.get("type") or mine or general or self._venue.market_types[0])
+        found = str(params.get("type") or mine or general or self._venue.market_types[0])
+        # What only contracts have means them where nothing else was said, as in ccxt.
+        return "swap" if found == "spot" and kind in _CONTRACTS_ONLY else found
 
     def _streams(self, subs: Sequence[Sub], holder: Hashable) -> list[Stream]:
         """Return the streams of `subs`, subscribed for `holder`."""

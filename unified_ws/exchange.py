@@ -32,7 +32,7 @@ from unified_ws.shell.garbage import hold_still
 from unified_ws.shell.transport import Sessions
 from unified_ws.stream import StreamMethods
 from unified_ws.types import Config, Params
-from unified_ws.watch import Watch
+from unified_ws.watch_derivatives import WatchDerivatives
 from unified_ws.watch_later import WatchLater
 
 E = TypeVar("E", bound="Exchange")
@@ -40,7 +40,7 @@ _LIMITS = {"tradesLimit": 1000, "OHLCVLimit": 1000, "watchOrderBookLimit": 1000}
 _LIVING: weakref.WeakSet[Exchange] = weakref.WeakSet()
 
 
-class Exchange(Watch, WatchLater, StreamMethods, Observe, RestMethods):
+class Exchange(WatchDerivatives, WatchLater, StreamMethods, Observe, RestMethods):
     """One venue: ccxt.pro's exchange object, supervised.
 
     Construct a class by its id (`unified_ws.<id>(config)`), or `unified_ws.exchange(name,

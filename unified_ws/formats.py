@@ -15,7 +15,17 @@ import msgspec
 
 from unified_ws.core.book import Book
 from unified_ws.core.books import BookStream
-from unified_ws.events import BidAsk, Candle, Level, Market, Ticker, Trade
+from unified_ws.events import (
+    BidAsk,
+    Candle,
+    FundingRate,
+    Level,
+    Liquidation,
+    Market,
+    MarkPrice,
+    Ticker,
+    Trade,
+)
 
 SafeTicker = Callable[[dict[str, Any], str], dict[str, Any]]
 _SCALE = 1e8
@@ -128,6 +138,64 @@ def ticker_dict(row: Ticker, safe_ticker: SafeTicker) -> dict[str, Any]:
     }  # fmt: skip
     made = row.as_ccxt = safe_ticker(fields, row.symbol)
     return made
+
+
+def mark_price_dict(row: MarkPrice, safe_ticker: SafeTicker) -> dict[str, Any]:
+    """Return ccxt's ticker structure of a mark price."""
+    known: dict[str, Any] | None = row.as_ccxt
+    if known is None:
+        fields = {
+            "symbol": row.symbol, "timestamp": row.timestamp_ms,
+            "datetime": iso8601(row.timestamp_ms), "markPrice": row.mark_price,
+            "indexPrice": row.index_price, "info": row.info,
+        }  # fmt: skip
+        known = row.as_ccxt = safe_ticker(fields, row.symbol)
+    return known
+
+
+def funding_rate_dict(row: FundingRate) -> dict[str, Any]:
+    """Return ccxt's funding rate structure."""
+    known: dict[str, Any] | None = row.as_ccxt
+    if known is None:
+        known = row.as_ccxt = {
+            "info": row.info, "symbol": row.symbol, "markPrice": row.mark_price,
+            "indexPrice": row.index_price, "interestRate": row.interest_rate,
+            "estimatedSettlePrice": row.estimated_settle_price, "timestamp": row.timestamp_ms,
+            "datetime": iso8601(row.timestamp_ms), "fundingRate": row.funding_rate,
+            "fundingTimestamp": row.funding_timestamp_ms,
+            "fundingDatetime": iso8601(row.funding_timestamp_ms),
+            "nextFundingRate": row.next_funding_rate,
+            "nextFundingTimestamp": row.next_funding_timestamp_ms,
+            "nextFundingDatetime": iso8601(row.next_funding_timestamp_ms),
+            "previousFundingRate": row.previous_funding_rate,
+            "previousFundingTimestamp": row.previous_funding_timestamp_ms,
+            "previousFundingDatetime": iso8601(row.previous_funding_timestamp_ms),
+            "interval": row.interval,
+        }  # fmt: skip
+    return known
+
+
+def liquidation_dict(row: Liquidation, market: Market) -> dict[str, Any]:
+    """Return ccxt's liquidation structure.
+
+    Unlike ccxt, which multiplies alike for all contracts: those of an inverse market are worth a
+    fixed amount of quote currency, so the price divides.
+    """
+    known: dict[str, Any] | None = row.as_ccxt
+    if known is None:
+        size, price = market.contract_size, Decimal(repr(row.price))
+        base = quote = None
+        if size is not None and row.price > 0:
+            worth = Decimal(repr(size)) * Decimal(repr(row.contracts))
+            base, quote = (worth / price, worth) if market.inverse else (worth, worth * price)
+        known = row.as_ccxt = {
+            "info": row.info, "symbol": row.symbol, "timestamp": row.timestamp_ms,
+            "datetime": iso8601(row.timestamp_ms), "price": row.price,
+            "contracts": row.contracts, "contractSize": size, "side": row.side,
+            "baseValue": None if base is None else float(base),
+            "quoteValue": None if quote is None else float(quote),
+        }  # fmt: skip
+    return known
 
 
 class OHLCV(list[float]):

@@ -20,7 +20,7 @@ from unified_ws.core.link import Link
 from unified_ws.core.streams import Stream
 from unified_ws.core.trades import TradeStream
 from unified_ws.errors import CCXT_ERRORS
-from unified_ws.events import BidAsk
+from unified_ws.events import BidAsk, FundingRate, MarkPrice
 from unified_ws.facts import Kind
 from unified_ws.shell.patience import link_of, trouble
 
@@ -45,6 +45,10 @@ _HAS = {
     Kind.TICKER: ("watchTicker", "watchTickers"),
     Kind.BIDS_ASKS: ("watchBidsAsks",),
     Kind.OHLCV: ("watchOHLCV", "watchOHLCVForSymbols"),
+    Kind.MARK_PRICE: ("watchMarkPrice", "watchMarkPrices"),
+    Kind.FUNDING_RATE: ("watchFundingRate", "watchFundingRates", "watchFundingRatesForSymbols"),
+    Kind.LIQUIDATIONS: ("watchLiquidations", "watchLiquidationsForSymbols"),
+    Kind.OPEN_INTEREST: (),  # only the typed face has it
 }
 
 
@@ -263,6 +267,7 @@ class Observe:
             "quarantined": engine.quarantine.count if engine else 0,
             "unclaimed_frames": engine.unclaimed if engine else 0,
             "skipped_rows": engine.skipped if engine else 0,
+            "repeated_frames": engine.repeated if engine else 0,
             "gaps": len(self.gaps(symbol)),
             "loop_lag_ms": round(client.loop_lag_ms, 3) if client else 0.0,
             "loop_lag_max_ms": round(client.loop_lag_max_ms, 3) if client else 0.0,
@@ -292,13 +297,15 @@ class Observe:
         return {
             "kind": stream.kind.value, "symbol": stream.symbol,
             "timeframe": stream.sub.timeframe or None, "topics": list(stream.topics),
-            "verdict": verdict, "reason": reason, "source": "venue",
+            "verdict": verdict, "reason": reason, "source": _source_of(stream),
             "age_s": round(age, 3) if isfinite(age) else None,
             "wanted_for_s": round(now - stream.created_at, 3),
             "rows": stream.delivered, "duplicates": stream.duplicates,
             "dropped_for_slow_consumers": stream.overruns,
             "consumers": len(stream.readers) + sum(h != "ccxt" for h in stream.holders),
             "resyncs": stream.resyncs if isinstance(stream, BookStream) else None,
+            "checksums": stream.checks.passed if isinstance(stream, BookStream) else None,
+            "checksum_failures": stream.checks.failed if isinstance(stream, BookStream) else None,
         }  # fmt: skip
 
     def _verdict(self, stream: Stream, now: float) -> tuple[str, str]:
@@ -405,6 +412,25 @@ class Observe:
         return CacheView(lambda: self._latest(Kind.BIDS_ASKS))
 
     @property
+    def fundingRates(self) -> CacheView:
+        """Return the newest funding rates by symbol."""
+        return CacheView(lambda: self._latest(Kind.FUNDING_RATE))
+
+    @property
+    def liquidations(self) -> CacheView:
+        """Return the newest liquidations by symbol, each a list, oldest first."""
+
+        def entries() -> dict[str, Callable[[], Any]]:
+            found: dict[str, list[Any]] = {}
+            for stream in self._delivering(Kind.LIQUIDATIONS):
+                for row in stream.rows.latest(self._limit_of("tradesLimit")):
+                    market = self._bridge.market(row.symbol)
+                    found.setdefault(row.symbol, []).append(formats.liquidation_dict(row, market))
+            return {symbol: partial(_itself, rows) for symbol, rows in found.items()}
+
+        return CacheView(entries)
+
+    @property
     def clients(self) -> dict[str, Any]:
         """Return the connections by URL, each with `url` and `subscriptions`, as in ccxt."""
         links = self._running.engine.links if self._running else {}
@@ -432,6 +458,10 @@ class Observe:
     def _ticker_dict(self, row: Any) -> Any:
         if isinstance(row, BidAsk):
             return formats.bid_ask_dict(row)
+        if isinstance(row, FundingRate):
+            return formats.funding_rate_dict(row)
+        if isinstance(row, MarkPrice):
+            return formats.mark_price_dict(row, self._bridge.safe_ticker)
         return formats.ticker_dict(row, self._bridge.safe_ticker)
 
     def _client_view(self, number: int | None) -> ClientView:
@@ -459,6 +489,13 @@ class ClientView(msgspec.Struct, frozen=True):
 
     url: str
     subscriptions: dict[str, bool]
+
+
+def _source_of(stream: Stream) -> str:
+    """Say where a stream's rows come from: `venue`, `rest`, or the kind it is built from."""
+    if stream.source is not None:
+        return stream.source.kind.value
+    return "rest" if any(route.poll is not None for route in stream.routes) else "venue"
 
 
 def _candles_of(stream: Any) -> list[Any]:

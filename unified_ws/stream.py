@@ -22,7 +22,17 @@ from unified_ws.core.books import BookStream, Replica
 from unified_ws.core.readers import Cursor
 from unified_ws.core.streams import Stream
 from unified_ws.errors import CCXT_ERRORS
-from unified_ws.events import BidAsk, Candle, Level, Ticker, Trade
+from unified_ws.events import (
+    BidAsk,
+    Candle,
+    FundingRate,
+    Level,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
+    Ticker,
+    Trade,
+)
 from unified_ws.facts import Kind
 from unified_ws.types import Params
 
@@ -319,6 +329,59 @@ class StreamMethods(Reading):
         """Iterate the candles of several [symbol, timeframe] pairs."""
         pairs = [(symbol, timeframe) for symbol, timeframe in symbols_and_timeframes]
         return self._rows(Kind.OHLCV, "watchOHLCVForSymbols", pairs, policy, None, params)
+
+    def stream_mark_price(
+        self, symbol: str, *, policy: Policy = "lossless", params: Params = {}
+    ) -> Rows[MarkPrice]:
+        """Iterate the mark price of one contract."""
+        return self._rows(Kind.MARK_PRICE, "watchMarkPrice", [symbol], policy, None, params)
+
+    def stream_mark_prices(
+        self, symbols: list[str] | None = None, *, policy: Policy = "lossless",
+        params: Params = {},
+    ) -> Rows[MarkPrice]:  # fmt: skip
+        """Iterate the mark prices of several contracts, or of all without `symbols`."""
+        return self._rows(Kind.MARK_PRICE, "watchMarkPrices", symbols, policy, None, params)
+
+    def stream_funding_rate(
+        self, symbol: str, *, policy: Policy = "lossless", params: Params = {}
+    ) -> Rows[FundingRate]:
+        """Iterate the funding rate of one perpetual contract."""
+        return self._rows(Kind.FUNDING_RATE, "watchFundingRate", [symbol], policy, None, params)
+
+    def stream_funding_rates(
+        self, symbols: list[str] | None = None, *, policy: Policy = "lossless",
+        params: Params = {},
+    ) -> Rows[FundingRate]:  # fmt: skip
+        """Iterate the funding rates of several contracts, or of all without `symbols`."""
+        return self._rows(Kind.FUNDING_RATE, "watchFundingRates", symbols, policy, None, params)
+
+    def stream_liquidations(
+        self, symbol: str, *, policy: Policy = "lossless", params: Params = {}
+    ) -> Rows[Liquidation]:
+        """Iterate the liquidations of one contract, as far as the venue tells them."""
+        return self._rows(Kind.LIQUIDATIONS, "watchLiquidations", [symbol], policy, None, params)
+
+    def stream_liquidations_for_symbols(
+        self, symbols: list[str] | None = None, *, policy: Policy = "lossless",
+        params: Params = {},
+    ) -> Rows[Liquidation]:  # fmt: skip
+        """Iterate the liquidations of several contracts, or of all without `symbols`."""
+        method = "watchLiquidationsForSymbols"
+        return self._rows(Kind.LIQUIDATIONS, method, symbols, policy, None, params)
+
+    def stream_open_interest(
+        self, symbol: str, *, policy: Policy = "lossless", params: Params = {}
+    ) -> Rows[OpenInterest]:
+        """Iterate the open interest of one contract; some venues only tell it by REST."""
+        return self._rows(Kind.OPEN_INTEREST, "watchOpenInterest", [symbol], policy, None, params)
+
+    def stream_open_interest_for_symbols(
+        self, symbols: list[str], *, policy: Policy = "lossless", params: Params = {}
+    ) -> Rows[OpenInterest]:
+        """Iterate the open interest of several contracts. See `stream_open_interest`."""
+        method = "watchOpenInterestForSymbols"
+        return self._rows(Kind.OPEN_INTEREST, method, symbols, policy, None, params)
 
     def _rows(
         self, kind: Kind, method: str, wanted: Sequence[Any] | None, policy: Policy,

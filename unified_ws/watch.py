@@ -300,12 +300,13 @@ class Watch(Reading):
 
     async def _ticker(self, caller: Hashable | None, symbol: str, params: Params) -> Ticker:
         found = await self._tickers(caller, Kind.TICKER, "watchTicker", [symbol], params)
-        return found.get(symbol) or next(iter(found.values()))
+        ticker: Ticker = found.get(symbol) or next(iter(found.values()))
+        return ticker
 
     async def _tickers(
         self, caller: Hashable | None, kind: Kind, method: str, symbols: Sequence[str] | None,
         params: Params,
-    ) -> Tickers:  # fmt: skip
+    ) -> dict[str, Any]:  # fmt: skip
         await self._ready(symbols or (), method)
         wanted: Sequence[str | None] = symbols or [None]
         subs = [self._sub(kind, s, method, params) for s in wanted]

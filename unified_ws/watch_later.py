@@ -12,20 +12,16 @@ from typing import TYPE_CHECKING, NoReturn
 from unified_ws.errors import CCXT_ERRORS
 from unified_ws.types import (
     Balances,
-    FundingRate,
-    FundingRates,
     Liquidation,
     Order,
     Params,
     Position,
-    Ticker,
-    Tickers,
     Trade,
 )
 
 
 class WatchLater:
-    """The methods of accounts and derivatives, none of which is offered yet (a mixin)."""
+    """The methods of accounts, none of which is offered yet (a mixin)."""
 
     if TYPE_CHECKING:
 
@@ -115,67 +111,6 @@ class WatchLater:
         """End positions. Not offered yet: raises `NotSupported`."""
         self._not_offered("unWatchPositions")
 
-    # --- derivatives ------------------------------------------------------------------------
-
-    async def watch_funding_rate(self, symbol: str, params: Params = {}) -> FundingRate:
-        """Wait for the funding rate of one market. Not offered yet: raises `NotSupported`."""
-        self._not_offered("watchFundingRate")
-
-    async def watch_funding_rates(
-        self, symbols: list[str] | None = None, params: Params = {}
-    ) -> FundingRates:
-        """Wait for funding rates. Not offered yet: raises `NotSupported`."""
-        self._not_offered("watchFundingRates")
-
-    async def watch_funding_rates_for_symbols(
-        self, symbols: list[str], params: Params = {}
-    ) -> FundingRates:
-        """Wait for funding rates. Not offered yet: raises `NotSupported`."""
-        self._not_offered("watchFundingRatesForSymbols")
-
-    async def watch_mark_price(self, symbol: str, params: Params = {}) -> Ticker:
-        """Wait for the mark price of one market. Not offered yet: raises `NotSupported`."""
-        self._not_offered("watchMarkPrice")
-
-    async def watch_mark_prices(
-        self, symbols: list[str] | None = None, params: Params = {}
-    ) -> Tickers:
-        """Wait for mark prices. Not offered yet: raises `NotSupported`."""
-        self._not_offered("watchMarkPrices")
-
-    async def watch_liquidations(
-        self, symbol: str, since: int | None = None, limit: int | None = None, params: Params = {}
-    ) -> list[Liquidation]:
-        """Wait for liquidations of one market. Not offered yet: raises `NotSupported`."""
-        self._not_offered("watchLiquidations")
-
-    async def watch_liquidations_for_symbols(
-        self, symbols: list[str], since: int | None = None, limit: int | None = None,
-        params: Params = {},
-    ) -> list[Liquidation]:  # fmt: skip
-        """Wait for liquidations of several markets. Not offered yet: raises `NotSupported`."""
-        self._not_offered("watchLiquidationsForSymbols")
-
-    async def un_watch_funding_rate(self, symbol: str, params: Params = {}) -> bool:
-        """End the funding rate of one market. Not offered yet: raises `NotSupported`."""
-        self._not_offered("unWatchFundingRate")
-
-    async def un_watch_funding_rates(
-        self, symbols: list[str] | None = None, params: Params = {}
-    ) -> bool:
-        """End funding rates. Not offered yet: raises `NotSupported`."""
-        self._not_offered("unWatchFundingRates")
-
-    async def un_watch_mark_price(self, symbol: str, params: Params = {}) -> bool:
-        """End the mark price of one market. Not offered yet: raises `NotSupported`."""
-        self._not_offered("unWatchMarkPrice")
-
-    async def un_watch_mark_prices(
-        self, symbols: list[str] | None = None, params: Params = {}
-    ) -> bool:
-        """End mark prices. Not offered yet: raises `NotSupported`."""
-        self._not_offered("unWatchMarkPrices")
-
     # ccxt's other spelling of the same methods.
     watchBalance = watch_balance
     watchOrders = watch_orders
@@ -190,17 +125,6 @@ class WatchLater:
     unWatchOrders = un_watch_orders
     unWatchMyTrades = un_watch_my_trades
     unWatchPositions = un_watch_positions
-    watchFundingRate = watch_funding_rate
-    watchFundingRates = watch_funding_rates
-    watchFundingRatesForSymbols = watch_funding_rates_for_symbols
-    watchMarkPrice = watch_mark_price
-    watchMarkPrices = watch_mark_prices
-    watchLiquidations = watch_liquidations
-    watchLiquidationsForSymbols = watch_liquidations_for_symbols
-    unWatchFundingRate = un_watch_funding_rate
-    unWatchFundingRates = un_watch_funding_rates
-    unWatchMarkPrice = un_watch_mark_price
-    unWatchMarkPrices = un_watch_mark_prices
 
 
 __all__ = ["WatchLater"]
