@@ -41,7 +41,7 @@ async def subscribed(client: Client, *topics: str) -> None:
 
 def test_an_unknown_venue_is_refused_with_the_known_ones() -> None:
     """A typing error explains itself."""
-    with pytest.raises(LookupError, match=r"No fake of 'binanse'. There are fakes of: binance\."):
+    with pytest.raises(LookupError, match=r"No fake of 'binanse'. There are fakes of: .*binance"):
         venue_side("binanse")
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import aiohttp
 import ccxt.pro
@@ -20,6 +21,7 @@ from unified_ws.testing import FakeVenue, Recorder, Replay
 from unified_ws.testing.market import text
 
 SHORT, TEN_MARKETS = "binance/spot_cf_20211012", "binance/spot_cf_20210405"
+OTHER_HOST = "binance/us_spot_cf_20211012"
 BTC = "BTC/USDT"
 T0 = 1_795_176_000.0
 DELTAS = 20
@@ -104,13 +106,14 @@ class BookReader:
         return max(levels["b"], key=float), min(levels["a"], key=float)
 
 
-@pytest.mark.parametrize("name", [SHORT, TEN_MARKETS])
+@pytest.mark.parametrize("name", [SHORT, TEN_MARKETS, OTHER_HOST])
 async def test_frames_come_back_byte_for_byte(name: str) -> None:
     """All topics on a combined socket: the very bytes in the very order."""
     folder = recording(name)
+    url = json.loads((folder / "meta.json").read_text())["streams"][0]["url"]
     async with (
         Replay(folder, autostart="all", snapshot_wait_s=0) as replay,
-        dial(replay, combined(replay.topics_recorded)) as client,
+        dial(replay, combined(replay.topics_recorded), host=urlsplit(url).netloc) as client,
     ):
         assert await frames_of(client, replay) == raw_frames(folder)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from math import inf, nan
 
+import msgspec
 import pytest
 
 from unified_ws.adapter import History, Rest, Route, Sub
@@ -382,3 +383,82 @@ def test_the_ledger_is_bounded_and_forgets_the_filled_first() -> None:
         ledger.add(Gap("C", "trades", "lost"))
     assert len(ledger.gaps()) == KEPT_GAPS
     assert ledger.gaps("B") == []
+
+
+# --- rows that stand for several ids, or for none ----------------------------------------------
+
+
+def counted() -> TradeStream:
+    """Build the stream of a venue whose rows end at their id and count what they hold."""
+    route = Route("spot", "trades", history=HISTORY, contiguous_ids=True, counted_ids=True)
+    return TradeStream(Sub(Kind.TRADES, MARKET), (route,), Host(), buffer=1000, take_over_s=60.0)
+
+
+def several(number: int, count: int) -> Trade:
+    """Build a row of `count` trades, the last of which has the id `number`."""
+    return msgspec.structs.replace(trade(number), count=count)
+
+
+def test_rows_that_count_follow_each_other() -> None:
+    """The next row begins one after the last id: nothing is missing, and repeats are known."""
+    made = counted()
+    made.accept([several(10, 3), several(11, 1), several(15, 4), several(15, 4)], 1.0, 7)
+    assert numbers(made) == [10, 11, 15]
+    assert made.hole() is None
+    assert made.duplicates == 1
+
+
+def test_a_row_that_counts_shows_exactly_what_is_missing() -> None:
+    """Ids 11 and 12: the row that ends at 15 holds the three before it."""
+    made = counted()
+    made.accept([several(10, 1)], 1.0, 7)
+    made.accept([several(15, 3)], 1.0, 7)
+    assert made.hole() == (11, 12)
+    made.merge([trade(11), trade(12)], 2.0, 8)
+    assert numbers(made) == [10, 11, 12, 15]
+    assert made.hole() is None
+
+
+def test_giving_up_counts_the_ids_and_not_the_rows() -> None:
+    """The gap is announced on the row behind it."""
+    made = counted()
+    made.accept([several(10, 1), several(20, 2), several(21, 1)], 1.0, 7)
+    gap = made.give_up(2.0, "gone")
+    assert gap is not None
+    assert gap.missing == 8
+    assert [(row.number, row.missed_before) for row in made.rows.rows] == [(10, 0), (20, 8), (21, 0)]
+
+
+def test_an_id_that_is_no_trade_takes_its_place_and_is_not_delivered() -> None:
+    """Off-book rows use up ids: leaving them out would look like a loss each time."""
+    made = stream()
+    made.accept([trade(1)], 1.0, 7)
+    made.accept([several(2, 0)], 1.0, 7)
+    made.accept([msgspec.structs.replace(several(3, 0), price=0.0), trade(4)], 1.0, 7)
+    assert numbers(made) == [1, 4]
+    assert made.hole() is None
+    assert isinstance(made.host, Host)
+    assert made.host.bad == []
+    made.accept([several(7, 0)], 1.0, 7)
+    assert made.hole() == (5, 6)
+    made.merge([trade(5), trade(6)], 2.0, 8)
+    made.accept([trade(8)], 2.0, 8)
+    assert numbers(made) == [1, 4, 5, 6, 8]
+
+
+def test_nothing_but_ids_that_are_no_trades_behind_a_hole() -> None:
+    """Giving up on what is before them delivers nothing, and the next trade goes on."""
+    made = stream()
+    made.accept([trade(1), several(5, 0)], 1.0, 7)
+    gap = made.give_up(2.0, "gone")
+    assert gap is not None
+    assert gap.missing == 3
+    made.accept([trade(6)], 3.0, 7)
+    assert numbers(made) == [1, 6]
+
+
+def test_without_countable_ids_such_rows_are_dropped() -> None:
+    """There is no place for them to take."""
+    made = stream(contiguous=False)
+    made.accept([trade(1), several(2, 0), trade(3)], 1.0, 7)
+    assert numbers(made) == [1, 3]

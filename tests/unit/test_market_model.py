@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import groupby, pairwise
 
+import msgspec
 import pytest
 
 from unified_ws.testing import MarketModel
@@ -17,16 +19,23 @@ from unified_ws.testing.market import (
     Candle,
     Delta,
     Event,
+    Funding,
+    Liquidation,
+    Mark,
+    OpenInterest,
     Quote,
     Trade,
     merge,
     next_open_ms,
     open_ms,
+    spec_of,
     text,
 )
+from unified_ws.testing.side import Window
 
 NOON = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC).timestamp()
 BTC = "BTC/USDT"
+SWAP, INVERSE, FUTURE = "BTC/USDT:USDT", "BTC/USD:BTC", "BTC/USDT:USDT-261225"
 
 
 def model(
@@ -352,8 +361,145 @@ def test_unknown_symbols_get_a_price_of_their_own() -> None:
     assert market.specs["FOO/USDT"] == model(symbols=("FOO/USDT",)).specs["FOO/USDT"]
 
 
-@pytest.mark.parametrize("symbol", ["BTCUSDT", "BTC/USDT:USDT", "/USDT"])
+@pytest.mark.parametrize(
+    "symbol", ["BTCUSDT", "/USDT", "BTC/USDT:ETH", "BTC/USDT:USDT-2612", "BTC/USD:BTC-261225-9-C"]
+)
 def test_other_symbols_are_refused(symbol: str) -> None:
-    """This market trades spot only."""
+    """There are no options, and nothing that settles in a third currency."""
     with pytest.raises(ValueError, match="BASE/QUOTE"):
         model(symbols=(symbol,))
+
+
+def test_spot_is_what_it_was() -> None:
+    """Contracts came later; tests that know a seed's market still do."""
+    sums = {}
+    for symbol in (BTC, "FOO/USDT"):
+        digest = hashlib.sha256()
+        for event in run(model(7, (symbol, SWAP)), 50):
+            if event.symbol == symbol:
+                digest.update(msgspec.json.encode(event))
+        sums[symbol] = digest.hexdigest()[:16]
+
+    assert sums == {BTC: "2b417976b504326f", "FOO/USDT": "6d90b442857be25f"}
+
+
+def test_symbols_tell_what_a_contract_is() -> None:
+    """Unified symbols are enough to list any market."""
+    linear, inverse, future = spec_of(SWAP), spec_of(INVERSE), spec_of(FUTURE)
+
+    assert (linear.type, linear.settle, linear.linear, linear.inverse) == (
+        "swap", "USDT", True, False,
+    )  # fmt: skip
+    assert (inverse.type, inverse.settle, inverse.linear, inverse.inverse) == (
+        "swap", "BTC", False, True,
+    )  # fmt: skip
+    assert (inverse.step, inverse.contract_size) == (E8, Decimal(100))
+    expiry = dt.datetime(2026, 12, 25, 8, tzinfo=dt.UTC)
+    assert (future.type, future.expiry_ms) == ("future", expiry.timestamp() * 1000)
+    assert spec_of(BTC).spot
+    assert not future.spot
+    assert future.price > linear.price > 0 == linear.price % linear.tick
+
+
+def test_a_venue_chooses_contract_sizes() -> None:
+    """The same market has other contracts elsewhere, and is worth as much."""
+    small = spec_of(SWAP, contract_size=Decimal("0.0001"), step=E8)
+    market = MarketModel([small], clock=lambda: NOON, levels=200, warmup_ticks=100)
+    contracts = [trade.amount_e8 for trade in market.trades(SWAP)]
+    worth = [c // E8 * 0.0001 * 61837 for c in contracts]
+
+    assert all(c % E8 == 0 for c in contracts)
+    assert 200 < sum(worth) / len(worth) < 3000
+
+
+@pytest.mark.parametrize("symbol", [SWAP, INVERSE, FUTURE])
+def test_costs_of_contracts_are_in_what_they_settle_in(symbol: str) -> None:
+    """Quote currency if linear, base currency if inverse."""
+    market = model(symbols=(symbol,))
+    run(market, 100)
+    size = market.specs[symbol].contract_size
+    trades = market.trades(symbol)
+    inverse = market.specs[symbol].inverse
+    each = [t.amount * size * (1 / t.price if inverse else t.price) for t in trades]
+
+    assert market.stats(symbol).cost / E8**2 == pytest.approx(float(sum(each)))
+
+
+def test_contracts_tell_mark_funding_and_open_interest_each_second() -> None:
+    """What derivatives channels stream; getters tell the same."""
+    market = model(symbols=(BTC, SWAP, FUTURE))
+    events = run(market, 100)
+
+    def count(kind: type[Event], symbol: str) -> int:
+        return sum(type(event) is kind and event.symbol == symbol for event in events)
+
+    for kind in (Mark, OpenInterest):
+        assert [count(kind, s) for s in market.symbols] == [0, 10, 10]
+    assert [count(Funding, s) for s in market.symbols] == [0, 10, 0]
+    last = {type(event): event for event in events if event.symbol == SWAP}
+    mark, funding = market.mark(SWAP), market.funding(SWAP)
+    assert (last[Mark], last[Funding]) == (mark, funding)
+    assert last[OpenInterest] == market.open_interest(SWAP)
+    assert abs(mark.mark / mark.index - 1) < Decimal("0.001")
+    assert abs(funding.rate) < Decimal("0.004")
+    assert funding.next_ms == int(NOON) * 1000 + 4 * 3_600_000
+    assert market.open_interest(SWAP).contracts > 0
+
+
+def test_liquidations_happen_every_few_seconds() -> None:
+    """Rare, but no test waits for them in vain."""
+    market = model(symbols=(SWAP,))
+    found = [event for event in run(market, 1000) if isinstance(event, Liquidation)]
+
+    assert 15 < len(found) < 60
+    assert found[-5:] == market.liquidations(SWAP)[-5:]
+    assert {event.side for event in found} == {"buy", "sell"}
+    assert all(event.amount > 0 and event.price > 0 for event in found)
+    assert [event.id for event in found] == [found[0].id + n for n in range(len(found))]
+
+
+def test_what_has_no_contract_has_no_mark() -> None:
+    """A side that asks nonsense hears so."""
+    market = model(symbols=(BTC, FUTURE))
+    with pytest.raises(LookupError, match="no contract"):
+        market.mark(BTC)
+    with pytest.raises(LookupError, match="no swap"):
+        market.funding(FUTURE)
+
+
+def test_contracts_repeat_with_their_seed() -> None:
+    """Their events too."""
+    assert run(model(7, (SWAP, INVERSE)), 50) == run(model(7, (SWAP, INVERSE)), 50)
+
+
+@pytest.mark.parametrize("depth, every", [(5, 1), (5, 7), (None, 3)])
+def test_a_window_shows_what_its_deltas_add_up_to(depth: int | None, every: int) -> None:
+    """Levels that leave the cut go, those that enter it come; ids chain."""
+    market = model()
+    window = Window(market, BTC, depth)
+    shown, last_id = [dict(window.bids), dict(window.asks)], window.last_id
+    for _ in range(60):
+        run(market, every)
+        delta = window.move()
+        if delta is None:
+            continue
+        assert delta.first_id == last_id + 1
+        last_id = delta.last_id
+        for side, changes in zip(shown, (delta.bids, delta.asks), strict=True):
+            assert changes == sorted(changes, reverse=side is shown[0])
+            side.update(changes)
+            for price in [price for price, amount in side.items() if not amount]:
+                del side[price]
+        assert shown == [dict(rows) for rows in market.rows(BTC, depth)[1:]]
+    assert window.move() is None
+    assert window.last_id == last_id
+
+
+def test_a_restarted_book_counts_from_one() -> None:
+    """Its levels stay."""
+    market = model()
+    before = market.rows(BTC)[1:]
+    market.restart(BTC)
+    assert market.rows(BTC) == (0, *before)
+    delta = next(event for event in run(market, 5) if isinstance(event, Delta))
+    assert delta.first_id == 1

@@ -103,7 +103,7 @@ class Recovery:
         if not stream.adrift:
             return FIRST_STATE_S
         case = self._cases.get(stream)
-        if case is None or now - case.healed_at > STEADY_S:
+        if case is None or not case.tries or now - case.healed_at > STEADY_S:
             return 0.0
         return RETRY_S[min(case.tries, len(RETRY_S) - 1)]  # it keeps breaking: ever more slowly
 

@@ -285,6 +285,7 @@ class Topics:
             elif not topic.wanted:
                 self._gone(topic)
             elif topic.tries >= TRIES:
+                topic.told = None
                 error = "it is missing in the venue's list of subscriptions"
                 outcome.refused.append((topic.name, error))
             else:

@@ -21,7 +21,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=1.0, help="1 real time, 0 unlimited")
     parser.add_argument("--seed", type=int, default=0, help="of the market")
     parser.add_argument(
-        "--symbols", default="BTC/USDT,ETH/USDT", help="unified symbols, separated by commas"
+        "--symbols", help="unified symbols, separated by commas; by default the venue's choice"
     )
     return parser.parse_args(argv)
 
@@ -35,7 +35,7 @@ async def _serve(options: argparse.Namespace) -> None:
         options.venue,
         seed=options.seed,
         speed=options.speed,
-        symbols=options.symbols.split(","),
+        symbols=options.symbols.split(",") if options.symbols else None,
     )
     await venue.start(options.port)
     try:

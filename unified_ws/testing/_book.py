@@ -15,7 +15,9 @@ from typing import TypeAlias
 
 import msgspec
 
-E8 = 10**8
+from ._derivatives import ContractEvent
+from ._specs import E8, Spec
+
 Row: TypeAlias = tuple[int, int]
 
 
@@ -24,17 +26,6 @@ def text(value: int) -> str:
     if value < 0:
         return f"-{-value // E8}.{-value % E8:08d}"
     return f"{value // E8}.{value % E8:08d}"
-
-
-class Spec(msgspec.Struct, frozen=True):
-    """What a market is made of; `tick`, `step` and `price` are scaled by `E8`."""
-
-    symbol: str
-    base: str
-    quote: str
-    tick: int
-    step: int
-    price: int
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +46,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def amount(self) -> Decimal:
-        """Amount in base currency, exact."""
+        """Amount in base currency or in contracts, exact."""
         return Decimal(self.amount_e8) / E8
 
     @property
@@ -100,7 +91,15 @@ class Delta(msgspec.Struct, frozen=True):
     ts_ms: int
 
 
-Event: TypeAlias = Trade | AggTrade | Quote | Delta
+Event: TypeAlias = Trade | AggTrade | Quote | Delta | ContractEvent
+
+
+def _worth_of_a_step(spec: Spec) -> float:
+    """Return what the least amount is worth in quote currency, scaled by `E8` twice."""
+    if spec.spot:
+        return spec.price * spec.step
+    of = E8 if spec.inverse else spec.price
+    return of * spec.step * float(spec.contract_size)
 
 
 class Ladder:
@@ -158,6 +157,7 @@ class Lob:
         self._out: list[Event] = []
         self._ts_ms = 0
         self._mood = 0.0
+        self._worth = _worth_of_a_step(spec)
         # levels lie this many ticks apart, so that a fine tick does not freeze the price
         self._gap = max(1, spec.price // spec.tick // 300_000)
         for ladder in (self.bids, self.asks):
@@ -210,7 +210,7 @@ class Lob:
     def _amount(self) -> int:
         """Draw an amount worth some hundred to some thousand units of quote."""
         worth = self.rng.expovariate(1 / 2000) + 20
-        steps = int(worth * E8 * E8 / (self.spec.price * self.spec.step))
+        steps = int(worth * E8 * E8 / self._worth)
         return max(1, steps) * self.spec.step
 
     def _put(self, ladder: Ladder, price: int, amount: int) -> None:

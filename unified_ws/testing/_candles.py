@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from ._book import E8, Trade
+from ._book import Trade
+from ._specs import E8, Spec
 
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1000, 60_000, 3_600_000, 86_400_000
 _MONDAY_MS = 4 * DAY_MS  # 1970-01-05, the first Monday of the epoch
@@ -58,7 +59,10 @@ def next_open_ms(start_ms: int, timeframe: str, offset_ms: int = 0) -> int:
 
 
 class Candle(msgspec.Struct):
-    """Open to close scaled by 10**8, costs by 10**16; ids are -1 where nothing traded."""
+    """Open to close scaled by 10**8, costs by 10**16; ids are -1 where nothing traded.
+
+    Costs are in quote currency; those of inverse contracts in base currency, which they settle in.
+    """
 
     open_ms: int
     open: int
@@ -115,7 +119,9 @@ class Stats(msgspec.Struct, frozen=True):
 class Candles:
     """All candles of one symbol."""
 
-    def __init__(self) -> None:
+    def __init__(self, spec: Spec) -> None:
+        self._size_e8 = 0 if spec.spot else int(spec.contract_size * E8)
+        self._inverse = spec.inverse
         self._series: dict[str, list[Candle]] = {timeframe: [] for timeframe in TIMEFRAMES}
         self._bar: Candle | None = None
 
@@ -125,7 +131,7 @@ class Candles:
         bar = self._bar
         if bar is None:
             bar = self._bar = Candle(trade.ts_ms, price, price, price, price, first_id=trade.id)
-        cost = price * amount
+        cost = self._cost(price, amount) if self._size_e8 else price * amount
         if price > bar.high:
             bar.high = price
         elif price < bar.low:
@@ -137,6 +143,12 @@ class Candles:
         if not trade.buyer_maker:
             bar.taker_volume += amount
             bar.taker_cost += cost
+
+    def _cost(self, price: int, amount: int) -> int:
+        """Return what contracts are worth, scaled by 10**16."""
+        if self._inverse:
+            return amount * self._size_e8 * E8 // price
+        return price * amount * self._size_e8 // E8
 
     def settle(self, ts_ms: int) -> None:
         """Put the pending bar, which lies in the second of `ts_ms`, into every timeframe."""

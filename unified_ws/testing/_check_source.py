@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 BORDER = "unified_ws.adapter"
 TWINS = "unified_ws.venues"
@@ -16,6 +16,11 @@ PURE = frozenset({
     "string", "struct", "types", "typing", "urllib.parse", "zlib",
 })  # fmt: skip
 _CALLS = frozenset({"open", "print", "setattr", "input", "exec", "eval", "__import__"})
+_CHANGES = frozenset({
+    "add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem",
+    "remove", "setdefault", "sort", "update",
+})  # fmt: skip
+_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 class Fault(NamedTuple):
@@ -50,6 +55,9 @@ def _is_allowed(name: str) -> bool:
 
 def memory(tree: ast.Module) -> Iterator[Fault]:
     """Yield what would make an adapter remember something, or swallow a failure."""
+    # A candle's `open` is a field or a variable here and there, and no file.
+    own = {name.id for node in ast.walk(tree) for name in _assigned(node)}
+    own |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Global | ast.Nonlocal):
             yield Fault("has a global or nonlocal statement: adapters are stateless", node.lineno)
@@ -59,8 +67,77 @@ def memory(tree: ast.Module) -> Iterator[Fault]:
             if isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}:
                 what = f"{node.value.id}.{node.attr}"
                 yield Fault(f"assigns {what}: adapters are stateless", node.lineno)
-        elif isinstance(node, ast.Name) and node.id in _CALLS:
+        elif isinstance(node, ast.Name) and node.id in _CALLS - own:
             yield Fault(f"uses {node.id}(): adapters are pure", node.lineno)
+        elif _is_endless_cache(node):
+            text = "has a cache without a bound: it grows with whatever a venue sends"
+            yield Fault(text, getattr(node, "lineno", None))
+    yield from _changed_tables(tree)
+
+
+def _is_endless_cache(node: ast.AST) -> bool:
+    """Say whether `node` is `functools.cache`, or an `lru_cache` of unlimited size."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "functools" and any(alias.name == "cache" for alias in node.names)
+    if isinstance(node, ast.Attribute):
+        return node.attr == "cache" and isinstance(node.value, ast.Name | ast.Attribute) and (
+            ast.unparse(node.value) == "functools"
+        )  # fmt: skip
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("lru_cache"):
+        sizes = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "maxsize")]
+        return any(isinstance(size, ast.Constant) and size.value is None for size in sizes)
+    return False
+
+
+def _changed_tables(tree: ast.Module) -> Iterator[Fault]:
+    """Yield where a function changes a table of its module: that is memory between frames."""
+    tables = {name.id for node in tree.body for name in _assigned(node)}
+    for function in ast.walk(tree):
+        if not isinstance(function, _Function):
+            continue
+        own = {arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)}
+        own |= {name.id for node in ast.walk(function) for name in _assigned(node)}
+        for node in ast.walk(function):
+            name = _changed(node)
+            if name is not None and name in tables - own:
+                text = f"changes {name} of its module: adapters are stateless"
+                yield Fault(text, getattr(node, "lineno", None))
+
+
+def _assigned(node: ast.AST) -> Iterator[ast.Name]:
+    if isinstance(node, ast.Assign):
+        targets: list[ast.expr] = node.targets
+    elif isinstance(node, ast.AnnAssign | ast.For | ast.comprehension | ast.NamedExpr):
+        targets = [node.target]
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+        targets = [node.optional_vars]
+    else:
+        return
+    for target in targets:
+        yield from (name for name in _names(target))
+
+
+def _names(target: ast.expr) -> Iterator[ast.Name]:
+    if isinstance(target, ast.Name):
+        yield target
+    elif isinstance(target, ast.Tuple | ast.List):
+        for element in target.elts:
+            yield from _names(element)
+
+
+def _changed(node: ast.AST) -> str | None:
+    """Return the name of the table that a piece of source changes in place."""
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+        table: ast.expr = node.value
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr not in _CHANGES:
+            return None
+        table = node.func.value
+    else:
+        return None
+    while isinstance(table, ast.Subscript):
+        table = table.value
+    return table.id if isinstance(table, ast.Name) else None
 
 
 def documentation(tree: ast.Module) -> Iterator[Fault]:

@@ -2,6 +2,10 @@
 
 The format is that of `Recorder`: meta.json, ws-N.jsonl.gz with lines {"t", "dir", "raw"}, and
 rest/index.json beside the bodies, each with the number of lines that came before it.
+
+What the topics of a session are, its venue side says: by what was asked for, and by the frames
+themselves where requests were not recorded. Topics of markets without any frame are left out:
+recordings are cut by market, and their requests name more than they hold.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from .market import Spec
-from .side import VenueSide, venue_side
+from .side import Recorded, VenueSide, venue_side
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -49,49 +53,53 @@ class Recording:
 
     Args:
         folder: Holds meta.json, ws-N.jsonl.gz and perhaps rest/.
+        side: Reads it; None takes that of the venue which meta.json names.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, side: type[VenueSide] | None = None) -> None:
         self.folder = Path(folder)
         self.meta: dict[str, Any] = json.loads((self.folder / "meta.json").read_text())
-        self.side: type[VenueSide] = venue_side(self.meta["venue"])
+        self.side: type[VenueSide] = side or venue_side(self.meta["venue"])
         self.topics: list[str] = []
         self.frames: list[Frame] = []
         self.bodies: dict[str, list[Body]] = {}
         self._read_frames()
         self._read_bodies()
-        ids = self.meta.get("symbols") or sorted(
-            {found for topic in self.topics if (found := self.side.market_id(topic))}
-        )
-        books = {key: bodies[0].body for key, bodies in self.bodies.items()}
-        self.specs: list[Spec] = self.side.specs_of(ids, books)
+        ids = {found: None for topic in self.topics if (found := self.side.market_id(topic))}
+        bodies = {key: found[0].body for key, found in self.bodies.items()}
+        self.specs: list[Spec] = self.side.specs_of(ids or self.meta.get("symbols", ()), bodies)
 
     def _read_frames(self) -> None:
         self._places: dict[str, list[int]] = {}
         sources = []
+        asked: dict[str, None] = {}
         for number, stream in enumerate(self.meta["streams"]):
             name = stream["file"]
             lines = [_line.decode(line) for line in _read(self.folder / name).splitlines()]
             sent = [line.raw.encode() for line in lines if line.dir == "out"]
             topics = self.side.recorded_topics(stream["url"], sent)
-            self.topics += [topic for topic in topics if topic not in self.topics]
+            asked.update(dict.fromkeys(topics))
             self._places[name] = []
-            sources.append(self._source(number, name, lines, topics))
+            sources.append(self._source(number, stream, lines, topics))
         # one order for all connections: that of capture
-        for _t, _number, _n, name, frame in heapq.merge(*sources):
-            if frame is not None:
-                self.frames.append(frame)
+        for _t, _number, _n, name, frames in heapq.merge(*sources):
+            self.frames += frames
             self._places[name].append(len(self.frames))
+        played = dict.fromkeys(frame.topic for frame in self.frames)
+        markets = {self.side.market_id(topic) for topic in played}
+        held = [t for t in asked if t in played or self.side.market_id(t) in markets]
+        self.topics = list(dict.fromkeys([*held, *played]))
 
     def _source(
-        self, number: int, name: str, lines: list[_Line], topics: list[str]
-    ) -> Iterator[tuple[float, int, int, str, Frame | None]]:
-        t = 0.0
+        self, number: int, stream: Mapping[str, Any], lines: list[_Line], topics: list[str]
+    ) -> Iterator[tuple[float, int, int, str, list[Frame]]]:
+        name, url, t = stream["file"], stream["url"], 0.0
         for n, line in enumerate(lines):
             t = max(t, line.t or t)
-            found = self.side.identify(line.raw.encode(), topics) if line.dir == "in" else None
-            frame = Frame(t, found.topic, found.payload) if found else None
-            yield t, number, n, name, frame
+            raw = line.raw.encode()
+            found = self.side.identify(raw, topics, url) if line.dir == "in" else None
+            parts = [found] if isinstance(found, Recorded) else found or ()
+            yield t, number, n, name, [Frame(t, part.topic, part.payload) for part in parts]
 
     def _read_bodies(self) -> None:
         index = self.folder / "rest" / "index.json"
@@ -99,7 +107,8 @@ class Recording:
             if entry.get("status", 200) != 200:
                 continue
             parts = urlsplit(entry["url"])
-            key = self.side.rest_key(parts.path, dict(parse_qsl(parts.query)))
+            query = dict(parse_qsl(parts.query))
+            key = self.side.rest_key(parts.path, query, parts.hostname or "")
             body = Body(self._place(entry["frames_before"]), _read(index.parent / entry["file"]))
             self.bodies.setdefault(key, []).append(body)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import WSMsgType, web
 
-from .side import Link
+from ._wire import Link, Rate
 
 if TYPE_CHECKING:
     from .gateway import Gateway
@@ -58,16 +58,23 @@ class Socket:
         self._transport = transport
         self._writer = writer
         self._out: list[bytes] = []
-        self._arrivals: deque[float] = deque()
+        limits = link.limits
+        self._rates = (
+            Rate(limits.messages_per_s, 1.0),
+            Rate(limits.messages, limits.messages_window_s),
+        )
         self._unanswered: set[bytes] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._loop = asyncio.get_running_loop()
 
     async def serve(self) -> None:
         """Read until the socket ends."""
-        limits = self._gateway.side.allowed
+        limits = self.link.limits
         self._after("ping", limits.ping_every_s, self._ping)
         self._after("lifetime", limits.lifetime_s, self._expire)
+        self._after("silence", limits.client_ping_within_s, self._silent)
+        if not self.link.topics:
+            self._after("idle", limits.subscribe_within_s, self._idle)
         try:
             # an aborted transport ends the iteration or raises, depending on what it was doing
             with contextlib.suppress(ConnectionError):
@@ -76,6 +83,16 @@ class Socket:
         finally:
             for timer in self._timers.values():
                 timer.cancel()
+
+    def finished(self, frame: bytes) -> bytes:
+        """Seal and frame what this socket is to be sent; the order of calls is that of writing."""
+        side = self._gateway.side
+        sealed = side.seal(self.link, frame) if side.seals else frame
+        return framed(sealed, BINARY if self.link.binary else TEXT)
+
+    def send(self, frame: bytes) -> None:
+        """Add a frame to the next batch."""
+        self._out.append(self.finished(frame))
 
     def queue(self, frame: bytes) -> None:
         """Add a framed frame to the next batch."""
@@ -111,6 +128,14 @@ class Socket:
         with contextlib.suppress(ConnectionError):
             await self._ws.close(code=code, message=reason.encode())
 
+    async def end(self, code: int, reason: str) -> None:
+        """Close as a venue does that has had enough: 1006 without a close frame."""
+        if code == 1006:
+            await self.drain()
+            self.abort()
+        else:
+            await self.close(code, reason)
+
     def abort(self) -> None:
         """End the connection without a close frame; its client sees code 1006."""
         self._out.clear()
@@ -118,33 +143,31 @@ class Socket:
 
     async def _take(self, kind: WSMsgType, data: str | bytes | bytearray) -> None:
         payload = data.encode() if isinstance(data, str) else bytes(data)
-        if self._too_many():
-            self._violation(
-                f"sent more than {self._gateway.side.allowed.messages_per_s} messages/s"
-            )
-            await self.close(1008, "Too many requests")
+        limits, gateway = self.link.limits, self._gateway
+        self._after("silence", limits.client_ping_within_s, self._silent)
+        over = [rate for rate in self._rates if rate.over()]
+        if over:
+            most, window_s = over[0].most, over[0].window_s
+            each = "/s" if window_s == 1 else f" in {window_s:g} s"
+            self._violation(f"sent more than {most} messages{each}")
+            await self.end(limits.messages_code, "Too many requests")
         elif kind is WSMsgType.PING:
-            await self._ws.pong(payload)
+            if gateway.ponging:
+                await self._ws.pong(payload)
         elif kind is WSMsgType.PONG and payload in self._unanswered:
             # an unsolicited pong, one with another payload, keeps no connection alive
             self._unanswered.clear()
-            self._gateway.stats.pongs_received += 1
+            gateway.stats.pongs_received += 1
             self._cancel("pong")
-            self._gateway.changed()
+            gateway.changed()
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY):
-            self._gateway.apply(self, self._gateway.side.receive(self.link, payload))
+            gateway.apply(self, gateway.side.receive(self.link, payload))
+            if self.link.topics:
+                self._cancel("idle")
             self.flush()
 
-    def _too_many(self) -> bool:
-        allowed = self._gateway.side.allowed.messages_per_s
-        now = self._loop.time()
-        self._arrivals.append(now)
-        while self._arrivals[0] <= now - 1:
-            self._arrivals.popleft()
-        return bool(allowed) and len(self._arrivals) > allowed
-
     def _ping(self) -> None:
-        limits = self._gateway.side.allowed
+        limits = self.link.limits
         self._after("ping", limits.ping_every_s, self._ping)
         if self._gateway.pinging and not self._ws.closed:
             self._gateway.stats.pings_sent += 1
@@ -160,16 +183,27 @@ class Socket:
         self._violation("did not answer pings; cut off")
         self.abort()
 
+    def _silent(self) -> None:
+        limits = self.link.limits
+        self._violation(f"sent nothing for {limits.client_ping_within_s:g} s; closed")
+        self._gateway.spawn(self.end(limits.client_ping_code, "no ping"))
+
+    def _idle(self) -> None:
+        limits = self.link.limits
+        self._violation(f"subscribed nothing within {limits.subscribe_within_s:g} s; closed")
+        self._gateway.spawn(self.end(limits.subscribe_code, "no subscription"))
+
     def _expire(self) -> None:
         self._gateway.spawn(self.close(1001, "lifetime is over"))
 
     def _violation(self, what: str) -> None:
         self._gateway.violation(f"socket {self.link.number} {what}")
 
-    def _after(self, name: str, delay_s: float, call: object) -> None:
-        assert callable(call)
+    def _after(self, name: str, delay_s: float, call: Callable[[], None]) -> None:
+        """Start a timer anew; without a delay there is none."""
         self._cancel(name)
-        self._timers[name] = self._loop.call_later(delay_s, call)
+        if delay_s:
+            self._timers[name] = self._loop.call_later(delay_s, call)
 
     def _cancel(self, name: str) -> None:
         timer = self._timers.pop(name, None)

@@ -10,67 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import itertools
-import re
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, NamedTuple, Self
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Self
 
 from aiohttp import web
 
+from ._faults import Delay, Faults, Written
 from ._socket import BINARY, TEXT, Socket, framed
-from .side import Link, RestAnswer, RestRequest, Turn, VenueSide
+from ._stats import RequestSeen, RestSeen, Stats
+from .side import Link, Rate, RestAnswer, RestRequest, Turn, VenueSide
 
-_HANDSHAKE_REFUSED = 503
-
-
-class RestSeen(NamedTuple):
-    """A REST request that arrived; `t` is monotonic seconds."""
-
-    host: str
-    path: str
-    query: dict[str, str]
-    weight: int
-    t: float
+__all__ = ["Delay", "Gateway", "RequestSeen", "RestSeen", "Stats"]
 
 
-class RequestSeen(NamedTuple):
-    """A request on a socket, such as a subscription."""
-
-    connection: int
-    method: str
-    params: object
-
-
-@dataclasses.dataclass
-class Stats:
-    """What the fake has seen so far."""
-
-    connections: int = 0
-    open_connections: int = 0
-    requests: list[RequestSeen] = dataclasses.field(default_factory=list)
-    rest: list[RestSeen] = dataclasses.field(default_factory=list)
-    pings_sent: int = 0
-    pongs_received: int = 0
-    violations: list[str] = dataclasses.field(default_factory=list)
-
-    @property
-    def weight(self) -> int:
-        """Weight of the REST requests of the last minute."""
-        since = time.monotonic() - 60
-        recent = itertools.takewhile(lambda seen: seen.t > since, reversed(self.rest))
-        return sum(seen.weight for seen in recent)
-
-
-@dataclasses.dataclass
-class _Failure:
-    pattern: re.Pattern[str]
-    answer: RestAnswer
-    times: int
-
-
-class Gateway:
+class Gateway(Faults):
     """The server: base of the fake venue and of the replay.
 
     Args:
@@ -78,17 +33,14 @@ class Gateway:
     """
 
     def __init__(self, side: VenueSide) -> None:
+        super().__init__()
         self.side = side
         self.stats = Stats()
-        self.pinging = True
         self._sockets: dict[int, Socket] = {}
         self._subscribers: dict[str, list[Socket]] = {}
-        self._silenced: set[str] = set()
-        self._failures: list[_Failure] = []
-        self._refusals: deque[int] = deque()
-        self._dials: deque[float] = deque()
-        self._calm_at = 0.0  # until then every request is answered 429, or 418
-        self._ignored = 0
+        self._dials: dict[str, Rate] = {}
+        self._calm_at: dict[str, float] = {}  # until then requests are answered 429, or 418
+        self._ignored: Counter[str] = Counter()
         self._waiters: list[asyncio.Future[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: web.AppRunner | None = None
@@ -99,6 +51,7 @@ class Gateway:
     async def start(self, port: int = 0) -> None:
         """Listen on 127.0.0.1; port 0 takes a free one."""
         app = web.Application()
+        app.router.add_route("*", "/{host}", self._handle)  # an address without a path
         app.router.add_route("*", "/{host}/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
@@ -134,7 +87,7 @@ class Gateway:
         """Subscribed topics with the number of sockets that hold each."""
         return {topic: len(sockets) for topic, sockets in self._subscribers.items()}
 
-    # faults
+    # faults of sockets; `Faults` has the others
 
     async def drop(self, code: int = 1006, reason: str = "", *, which: int | None = None) -> None:
         """End connections: 1006 without a close frame, any other code with one.
@@ -162,44 +115,13 @@ class Gateway:
             socket.queue(ready)
         await asyncio.gather(*(socket.drain() for socket in sockets))
 
-    def fail_rest(
-        self,
-        pattern: str,
-        status: int,
-        body: str = "",
-        *,
-        headers: Mapping[str, str] | None = None,
-        times: int = 1,
-    ) -> None:
-        """Answer the next `times` requests whose `HOST/PATH?QUERY` matches with a failure."""
-        answer = RestAnswer(status, body.encode(), headers or {})
-        self._failures.append(_Failure(re.compile(pattern), answer, times))
-
-    def refuse_sockets(self, status: int | None = None, *, times: int = 1) -> None:
-        """Answer the next handshakes with an HTTP status; None means 503, no times: no more."""
-        if times <= 0:
-            self._refusals.clear()
-        self._refusals.extend([status or _HANDSHAKE_REFUSED] * times)
-
-    def silence(self, topic: str) -> None:
-        """Acknowledge a topic and never deliver it, as venues do with a wrong route."""
-        self._silenced.add(topic)
-
-    def unsilence(self, topic: str) -> None:
-        """Deliver a silenced topic again."""
-        self._silenced.discard(topic)
-
-    def stop_pings(self) -> None:
-        """Send no more ping frames."""
-        self.pinging = False
-
     async def notice_shutdown(self, after_s: float = 0.0) -> None:
         """Announce a shutdown in the venue's words, then close all sockets of this moment."""
         sockets = list(self._sockets.values())
         for socket in sockets:
             notice = self.side.shutdown_notice(socket.link.mode)
             if notice is not None:
-                socket.queue(framed(notice))
+                socket.send(notice)
             await socket.drain()
         await asyncio.sleep(after_s)
         for number in [socket.link.number for socket in sockets]:
@@ -244,32 +166,53 @@ class Gateway:
         link = socket.link
         for method, params in turn.seen:
             self.stats.requests.append(RequestSeen(link.number, method, params))
-        for topic in turn.add:
-            if topic not in link.topics:
-                link.topics[topic] = None
-                self._subscribers.setdefault(topic, []).append(socket)
-                if len(self._subscribers[topic]) == 1:
-                    self.side.watch(topic)
         for topic in turn.drop:
             if topic in link.topics:
                 self._leave(socket, topic)
+        begun = [topic for topic in dict.fromkeys(turn.add) if topic not in link.topics]
+        for topic in begun:
+            link.topics[topic] = None
+            self._subscribers.setdefault(topic, []).append(socket)
+            if len(self._subscribers[topic]) == 1:
+                self.side.watch(topic)
         if turn.violation:
             self.violation(f"socket {link.number} {turn.violation}")
-        for reply in turn.replies:
-            socket.queue(framed(reply))
+        if turn.greet_first:
+            self._greet(socket, begun)
+        for reply in turn.replies if self.ponging or not turn.pong else ():
+            socket.send(reply)
+        if not turn.greet_first:
+            self._greet(socket, begun)
+        if turn.close:
+            self.spawn(socket.end(*turn.close))
         self.changed()
+
+    def greeting(self, topic: str) -> Sequence[bytes]:
+        """Return what a socket that begins a topic is sent at once."""
+        return self.side.greet(topic)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Queue a payload for every socket that holds the topic."""
-        if topic in self._silenced:
+        sockets = self._subscribers.get(topic)
+        if not sockets or topic in self._silenced:
             return
-        by_mode: dict[str, bytes] = {}
-        for socket in self._subscribers.get(topic, ()):
-            mode = socket.link.mode
-            ready = by_mode.get(mode)
+        side = self.side
+        by_mode: dict[tuple[str, bool], bytes] = {}
+        written: list[tuple[Socket, bytes]] = []
+        for socket in sockets:
+            link = socket.link
+            if side.seals:
+                written.append((socket, socket.finished(side.frame(link.mode, topic, payload))))
+                continue
+            ready = by_mode.get((link.mode, link.binary))
             if ready is None:
-                ready = by_mode[mode] = framed(self.side.frame(mode, topic, payload))
-            socket.queue(ready)
+                ready = socket.finished(side.frame(link.mode, topic, payload))
+                by_mode[link.mode, link.binary] = ready
+            written.append((socket, ready))
+        batches: list[Written] = self._meddle(topic, written) if self._meddles() else [written]
+        for batch in batches:
+            for socket, ready in batch:
+                socket.queue(ready)
 
     def flush(self) -> None:
         """Write what is queued, without waiting."""
@@ -280,6 +223,12 @@ class Gateway:
         """Write what is queued and wait for slow clients."""
         for socket in list(self._sockets.values()):
             await socket.drain()
+
+    def _greet(self, socket: Socket, topics: Sequence[str]) -> None:
+        for topic in topics:
+            if topic not in self._silenced:
+                for payload in self.greeting(topic):
+                    socket.send(self.side.frame(socket.link.mode, topic, payload))
 
     def _leave(self, socket: Socket, topic: str) -> None:
         del socket.link.topics[topic]
@@ -295,21 +244,26 @@ class Gateway:
             RestRequest(
                 request.match_info["host"],
                 request.method,
-                "/" + request.match_info["path"],
+                "/" + request.match_info.get("path", ""),
                 dict(request.query),
+                request.headers,
+                await request.read(),
             )
         )
         headers = {"Content-Type": "application/json;charset=UTF-8", **answer.headers}
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
+        host = request.match_info["host"]
         link = Link(
             self.stats.connections + 1,
-            request.match_info["host"],
-            "/" + request.match_info["path"],
+            host,
+            "/" + request.match_info.get("path", ""),
             dict(request.query),
+            headers=request.headers,
+            limits=self.side.limits_at(host),
         )
-        turn = self._refused_dial() or self.side.accept(link)
+        turn = self._refused_dial(link) or self.side.accept(link)
         if isinstance(turn, RestAnswer):
             return web.Response(status=turn.status, body=turn.body, headers=turn.headers)
         self.stats.connections += 1
@@ -333,14 +287,13 @@ class Gateway:
             self.changed()
         return ws
 
-    def _refused_dial(self) -> RestAnswer | None:
-        limits, now = self.side.allowed, time.monotonic()
-        self._dials.append(now)
-        while self._dials[0] <= now - limits.dials_window_s:
-            self._dials.popleft()
+    def _refused_dial(self, link: Link) -> RestAnswer | None:
+        limits, pool = link.limits, self.side.pool(link.host)
+        dials = self._dials.setdefault(pool, Rate(limits.dials, limits.dials_window_s))
+        over = dials.over()
         if self._refusals:
             return RestAnswer(self._refusals.popleft(), b"")
-        if limits.dials and len(self._dials) > limits.dials:
+        if over:
             self.violation(
                 f"dialed more than {limits.dials} times in {limits.dials_window_s:.0f} s"
             )
@@ -351,40 +304,52 @@ class Gateway:
 
     async def _rest(self, request: RestRequest) -> RestAnswer:
         weight = self.side.weight(request)
-        seen = RestSeen(request.host, request.path, dict(request.query), weight, time.monotonic())
-        self.stats.rest.append(seen)
+        self.stats.rest.append(
+            RestSeen(
+                request.host,
+                request.path,
+                dict(request.query),
+                weight,
+                time.monotonic(),
+                request.method,
+                request.body,
+            )
+        )
         self.changed()
-        answer = self._failed(request) or self._over_limit() or await self.answer(request)
-        headers = {**self.side.weight_headers(self.stats.weight), **answer.headers}
+        answer = self._failed(request) or self._over_limit(request.host)
+        delay = None if answer else self._delayed(request)
+        if delay and delay.stale:
+            answer = await self.answer(request)
+        if delay:
+            await delay.wait(self.changed)
+        answer = answer or await self.answer(request)
+        used = sum(seen.weight for seen in self._recent(self.side.pool(request.host)))
+        headers = {**self.side.weight_headers(used), **answer.headers}
         return dataclasses.replace(answer, headers=headers)
 
     async def answer(self, request: RestRequest) -> RestAnswer:
         """Answer a request that no fault and no limit has caught."""
         return self.side.rest(request)
 
-    def _failed(self, request: RestRequest) -> RestAnswer | None:
-        query = "&".join(f"{key}={value}" for key, value in request.query.items())
-        target = f"{request.host}{request.path}?{query}"
-        for failure in self._failures:
-            if failure.times > 0 and failure.pattern.search(target):
-                failure.times -= 1
-                return failure.answer
-        return None
+    def _recent(self, pool: str) -> list[RestSeen]:
+        recent = self.stats.recent()
+        return [seen for seen in recent if self.side.pool(seen.host) == pool]
 
-    def _over_limit(self) -> RestAnswer | None:
-        limits, now = self.side.allowed, time.monotonic()
-        if now < self._calm_at:
-            self._ignored += 1
-            if self._ignored <= limits.tolerated_429:
-                return self.side.refusal(429, int(self._calm_at - now) + 1)
-            if self._ignored == limits.tolerated_429 + 1:
+    def _over_limit(self, host: str) -> RestAnswer | None:
+        limits, now, pool = self.side.limits_at(host), time.monotonic(), self.side.pool(host)
+        calm_at = self._calm_at.get(pool, 0.0)
+        if now < calm_at:
+            self._ignored[pool] += 1
+            if self._ignored[pool] <= limits.tolerated_429:
+                return self.side.refusal(429, int(calm_at - now) + 1)
+            if self._ignored[pool] == limits.tolerated_429 + 1:
                 self.violation("went on after 429; banned")
-                self._calm_at = now + limits.ban_s
-            return self.side.refusal(418, int(self._calm_at - now) + 1)
-        self._ignored = 0
-        if not limits.weight_per_min or self.stats.weight <= limits.weight_per_min:
+                calm_at = self._calm_at[pool] = now + limits.ban_s
+            return self.side.refusal(418, int(calm_at - now) + 1)
+        del self._ignored[pool]
+        recent = self._recent(pool)
+        if not limits.weight_per_min or sum(s.weight for s in recent) <= limits.weight_per_min:
             return None
         self.violation(f"used more than {limits.weight_per_min} weight in a minute")
-        oldest = next(seen.t for seen in self.stats.rest if seen.t > now - 60)
-        self._calm_at = oldest + 60
-        return self.side.refusal(429, int(self._calm_at - now) + 1)
+        calm_at = self._calm_at[pool] = recent[0].t + 60
+        return self.side.refusal(429, int(calm_at - now) + 1)

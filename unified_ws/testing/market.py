@@ -1,8 +1,8 @@
 """A seeded market that moves in ticks: the truth behind a fake venue.
 
 One tick is 100 ms of market time. In a tick every symbol's makers and takers act, and the events
-come out in the order in which they happened: trades, best bid and ask, and last the book delta of
-the whole tick. Market time starts at the injected clock and moves only with ticks, so the same
+come out in the order in which they happened: trades, best bid and ask, then the book delta of the
+whole tick; contracts have their own events after that (`_derivatives`). Market time starts at the injected clock and moves only with ticks, so the same
 seed and clock give the same bytes, however fast the ticks are made.
 """
 
@@ -15,8 +15,10 @@ from decimal import Decimal
 
 import msgspec
 
-from ._book import E8, AggTrade, Delta, Event, Ladder, Lob, Quote, Row, Spec, Trade, text
+from ._book import AggTrade, Delta, Event, Ladder, Lob, Quote, Row, Trade, text
 from ._candles import DAY_MS, TIMEFRAMES, Candle, Candles, Stats, next_open_ms, open_ms
+from ._derivatives import Contract, Funding, Liquidation, Mark, OpenInterest
+from ._specs import E8, Spec, spec_of
 
 __all__ = [
     "E8",
@@ -27,7 +29,11 @@ __all__ = [
     "Candle",
     "Delta",
     "Event",
+    "Funding",
+    "Liquidation",
+    "Mark",
     "MarketModel",
+    "OpenInterest",
     "Quote",
     "Row",
     "Spec",
@@ -36,19 +42,12 @@ __all__ = [
     "merge",
     "next_open_ms",
     "open_ms",
+    "spec_of",
     "text",
 ]
 
 TICK_MS = 100
 _SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT", "ETH/BTC")
-# price, decimals of the price, decimals of the amount
-_KNOWN: Mapping[str, tuple[str, int, int]] = {
-    "BTC/USDT": ("61837.63", 2, 5),
-    "ETH/USDT": ("2684.12", 2, 4),
-    "SOL/USDT": ("161.84", 3, 3),
-    "ETH/BTC": ("0.04341", 7, 1),
-    "XRP/USDT": ("0.6213", 5, 1),
-}
 
 
 class Book(msgspec.Struct, frozen=True):
@@ -58,26 +57,6 @@ class Book(msgspec.Struct, frozen=True):
     last_id: int
     bids: list[tuple[Decimal, Decimal]]
     asks: list[tuple[Decimal, Decimal]]
-
-
-def spec_of(symbol: str) -> Spec:
-    """Describe a market: known ones as they were in 2024, others at a price drawn from the name."""
-    base, _, quote = symbol.partition("/")
-    if not base or not quote or ":" in quote:
-        raise ValueError(f"A spot symbol looks like BASE/QUOTE, not like {symbol!r}.")
-    if symbol in _KNOWN:
-        price, price_decimals, amount_decimals = _KNOWN[symbol]
-    else:
-        drawn = random.Random(symbol)
-        price, price_decimals, amount_decimals = f"{drawn.uniform(2, 90):.4f}", 4, 2
-    return Spec(
-        symbol,
-        base,
-        quote,
-        10 ** (8 - price_decimals),
-        10 ** (8 - amount_decimals),
-        int(Decimal(price) * E8),
-    )
 
 
 def merge(deltas: Sequence[Delta]) -> Delta:
@@ -95,22 +74,23 @@ def merge(deltas: Sequence[Delta]) -> Delta:
 
 
 class _Market:
-    """One symbol: its book, its past trades, its candles."""
+    """One symbol: its book, its past trades, its candles, and what a contract has beside."""
 
-    def __init__(self, spec: Spec, seed: int, levels: int) -> None:
+    def __init__(self, spec: Spec, seed: int, levels: int, now_ms: int) -> None:
         # a generator for each symbol: adding a symbol does not change the others
         self.rng = random.Random(f"{seed}:{spec.symbol}")
         self.lob = Lob(spec, self.rng, levels)
-        self.candles = Candles()
+        self.candles = Candles(spec)
+        self.contract = None if spec.spot else Contract(spec, seed, now_ms)
         self.trades: list[Trade] = []
         self.aggs: list[AggTrade] = []
 
 
 class MarketModel:
-    """Books, trades, candles and statistics of several spot markets.
+    """Books, trades, candles and statistics of several markets, spot and contracts mixed.
 
     Args:
-        symbols: Unified spot symbols, or `Spec`s where ticks and prices matter.
+        symbols: Unified symbols, or `Spec`s where ticks, prices and contract sizes matter.
         seed: The same seed, symbols and clock give the same market.
         clock: Unix seconds; read once, for the beginning of market time.
         levels: Levels each side of a book keeps, about.
@@ -136,14 +116,14 @@ class MarketModel:
         self.specs: Mapping[str, Spec] = {spec.symbol: spec for spec in specs}
         self.symbols: tuple[str, ...] = tuple(self.specs)
         self.number = 0
-        self._markets = {spec.symbol: _Market(spec, seed, levels) for spec in specs}
         # one taker order makes about 2.8 trades: it walks levels and meets one or two makers
         self._orders = trades_per_s * TICK_MS / 1000 / 2.8
         self._changes = changes_per_s * TICK_MS / 1000
         self._history = history
         self._listeners: list[Callable[[Event], None]] = []
         begin_ms = int(clock() * 1000) // TICK_MS * TICK_MS
-        self.now_ms = begin_ms - warmup_ticks * TICK_MS
+        self.now_ms = now_ms = begin_ms - warmup_ticks * TICK_MS
+        self._markets = {spec.symbol: _Market(spec, seed, levels, now_ms) for spec in specs}
         for _ in range(warmup_ticks):
             self.tick()
         self.number = 0
@@ -160,6 +140,9 @@ class MarketModel:
             events = market.lob.tick(start_ms, TICK_MS, orders, changes)
             self._remember(market, events)
             out += events
+            if market.contract:
+                best = market.lob.bids.best, market.lob.asks.best
+                out += market.contract.tick(self.now_ms, *best)
         if self.now_ms % 1000 == 0:
             for market in self._markets.values():
                 market.candles.settle(start_ms)
@@ -217,6 +200,34 @@ class MarketModel:
     def stats(self, symbol: str, window_ms: int = DAY_MS) -> Stats:
         """Return the statistics of a window, to the minute, that ends now."""
         return self._settled(symbol).stats(self.now_ms, window_ms)
+
+    def mark(self, symbol: str) -> Mark:
+        """Return the latest mark and index price of a contract."""
+        return self._contract(symbol).mark
+
+    def funding(self, symbol: str) -> Funding:
+        """Return the funding rate of a swap."""
+        if self.specs[symbol].type != "swap":
+            raise LookupError(f"{symbol} has no funding: it is no swap.")
+        return self._contract(symbol).funding
+
+    def open_interest(self, symbol: str) -> OpenInterest:
+        """Return the open contracts."""
+        return self._contract(symbol).open_interest
+
+    def liquidations(self, symbol: str) -> list[Liquidation]:
+        """Return the latest liquidations of a contract, oldest first."""
+        return list(self._contract(symbol).liquidations)
+
+    def restart(self, symbol: str) -> None:
+        """Let the update ids of a book begin again at 1; the book itself stays."""
+        self._markets[symbol].lob.last_id = 0
+
+    def _contract(self, symbol: str) -> Contract:
+        contract = self._markets[symbol].contract
+        if contract is None:
+            raise LookupError(f"{symbol} is no contract.")
+        return contract
 
     def _settled(self, symbol: str) -> Candles:
         candles = self._markets[symbol].candles

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import pytest_asyncio
 
 from .server import FakeVenue
+from .side import VenueSide
 
 MakeVenue: TypeAlias = Callable[..., Awaitable[FakeVenue]]
 
@@ -26,7 +27,7 @@ async def fake_venue() -> AsyncIterator[MakeVenue]:
     """Make started `FakeVenue`s; takes the arguments of the class."""
     async with AsyncExitStack() as stack:
 
-        async def make(venue: str, **options: Any) -> FakeVenue:
+        async def make(venue: str | type[VenueSide], **options: Any) -> FakeVenue:
             return await stack.enter_async_context(FakeVenue(venue, **options))
 
         yield make

@@ -3,7 +3,8 @@
 The rule of this file: a book snapshot and its stream must bridge as they did when they were
 recorded. Hence playback stops where a snapshot was taken until the client has asked for it, and a
 client that asks early waits. Whoever asks again later gets the snapshot with the deltas played so
-far, so that a client that has lost its connection can begin anew.
+far, so that a client that has lost its connection can begin anew. Snapshots that a venue sends in
+the stream are frames like others; who subscribes after them is greeted by `catch_up`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import contextlib
 import dataclasses
 import time
 from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from ._recording import Body, Recording
 from ._socket import Socket
 from .gateway import Gateway
-from .side import RestAnswer, RestRequest, Turn
+from .side import RestAnswer, RestRequest, Turn, VenueSide
 
 _TURN_S = 0.002
 
@@ -30,10 +32,11 @@ class Replay(Gateway):
     Args:
         folder: The recording.
         speed: 1 is the recorded timing, 10 ten times as fast, 0 as fast as the clients read.
-        autostart: Play when the "first" recorded topic is subscribed, or when "all" are. None
-            leaves it to `play`.
+        autostart: Play when the "first" recorded topic is subscribed, or when "all" are, or all
+            of these topics. None leaves it to `play`.
         snapshot_wait_s: How long playback waits for a client that has subscribed a book to ask
             for its snapshot, and how long a request waits for playback.
+        venue: A side of your own that reads the recording.
         limits: Fields of `Limits` that shall differ from the venue's.
     """
 
@@ -42,11 +45,12 @@ class Replay(Gateway):
         folder: Path | str,
         *,
         speed: float = 0.0,
-        autostart: Literal["first", "all"] | None = None,
+        autostart: Literal["first", "all"] | Collection[str] | None = None,
         snapshot_wait_s: float = 8.0,
+        venue: type[VenueSide] | None = None,
         **limits: Any,
     ) -> None:
-        self.recording = Recording(folder)
+        self.recording = Recording(folder, venue)
         side = self.recording.side
         super().__init__(
             side(self.recording.specs, None, dataclasses.replace(side.limits, **limits))
@@ -54,7 +58,9 @@ class Replay(Gateway):
         self.sent: Counter[str] = Counter()
         self.finished = asyncio.Event()
         self._speed = speed
-        self._autostart = autostart
+        recorded = self.recording.topics
+        self._begins_with = set(recorded if autostart in ("first", "all") else autostart or ())
+        self._any_begins = autostart == "first"
         self._wait_s = snapshot_wait_s
         self._playing = False
         self._running = asyncio.Event()
@@ -87,22 +93,25 @@ class Replay(Gateway):
     def apply(self, socket: Socket, turn: Turn) -> None:
         """Carry out what a client's text means, and perhaps begin."""
         super().apply(socket, turn)
-        recorded = set(self.recording.topics)
-        held = recorded & self.topics.keys()
-        if held and (self._autostart == "first" or (self._autostart == "all" and held == recorded)):
+        held = self._begins_with & self.topics.keys()
+        if held and (self._any_begins or held == self._begins_with):
             self.spawn(self.play())
+
+    def greeting(self, topic: str) -> Sequence[bytes]:
+        """Return what the venue would send a client that comes in the middle."""
+        played = self.recording.frames[: self._position]
+        payloads = [frame.payload for frame in played if frame.topic == topic]
+        return self.side.catch_up(topic, payloads) if payloads else ()
 
     async def answer(self, request: RestRequest) -> RestAnswer:
         """Answer with what was recorded; what was not, the venue side may know."""
-        key = self.side.rest_key(request.path, request.query)
+        host = request.host.partition(":")[0]
+        key = self.side.rest_key(request.path, request.query, host)
         bodies = self.recording.bodies.get(key)
         if key in self._gates:
             body = await self._snapshot(key, self.recording.bodies[key])
             return RestAnswer(200, self.side.fit(body, request.query))
-        usable = bodies and (
-            key != self.side.listing_key or self.side.lists(bodies[0].body, self.side.specs)
-        )
-        if bodies and usable:
+        if bodies and self.side.usable(key, bodies[0].body, self.side.specs):
             past = [body for body in bodies if body.at <= self._position]
             return RestAnswer(200, (past or bodies[:1])[-1].body)
         return self.side.rest(request)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .gateway import Gateway
-from .market import TICK_MS, MarketModel
-from .side import venue_side
+from .market import TICK_MS, MarketModel, Spec
+from .side import VenueSide, venue_side
 
 _TURN_S = 0.002  # at full speed the event loop gets its turn this often
 
@@ -23,12 +23,12 @@ class FakeVenue(Gateway):
     """A venue whose market you own.
 
     Args:
-        venue: Id of the venue whose protocol is spoken.
+        venue: Id of the venue whose protocol is spoken, or a side of your own.
         seed: Of the market; the same seed gives the same market.
         speed: 1.0 is real time: each symbol some 15 trades a second and a book delta each 100 ms.
             10.0 is ten times that. 0 is as fast as the clients read, while there are any.
             None is the same as `paused=True`.
-        symbols: Markets to list.
+        symbols: Markets to list; None lists those of the venue's side.
         paused: Nothing moves but by `step` (or after `resume`).
         clock: Unix seconds, for the beginning of market time.
         market: A market of your own instead of one from `seed`, `symbols` and `clock`.
@@ -37,18 +37,22 @@ class FakeVenue(Gateway):
 
     def __init__(
         self,
-        venue: str,
+        venue: str | type[VenueSide],
         *,
         seed: int = 0,
         speed: float | None = 1.0,
-        symbols: Sequence[str] = ("BTC/USDT", "ETH/USDT"),
+        symbols: Sequence[str | Spec] | None = None,
         paused: bool = False,
         clock: Callable[[], float] = time.time,
         market: MarketModel | None = None,
         **limits: Any,
     ) -> None:
-        side = venue_side(venue)
-        self.market = market or MarketModel(symbols, seed=seed, clock=clock)
+        side = venue_side(venue) if isinstance(venue, str) else venue
+        if market is None:
+            listed = side.default_symbols if symbols is None else symbols
+            specs = [side.spec_of(s) if isinstance(s, str) else s for s in listed]
+            market = MarketModel(specs, seed=seed, clock=clock)
+        self.market = market
         allowed = dataclasses.replace(side.limits, **limits)
         super().__init__(side(list(self.market.specs.values()), self.market, allowed))
         self._speed = speed or 0.0
@@ -81,6 +85,20 @@ class FakeVenue(Gateway):
         if symbol not in self.market.specs:
             raise LookupError(f"No market {symbol!r} here; there are {self.market.symbols}.")
         self._drop_deltas.add(symbol)
+
+    async def restart(self, market: str) -> None:
+        """Let the venue restart a book: update ids begin again, and watchers are told.
+
+        Args:
+            market: Its symbol, or a topic of its book.
+        """
+        symbol = market if market in self.market.specs else self.side.book_of(market)
+        if symbol is None:
+            raise LookupError(f"No market {market!r} here; there are {self.market.symbols}.")
+        self.market.restart(symbol)
+        for topic, payload in self.side.restarted(symbol):
+            self.publish(topic, payload)
+        await self.drain()
 
     def _tick(self) -> None:
         dropped = set()

@@ -1,7 +1,28 @@
 """The border between the generic fake server and one venue's server side.
 
 A venue side knows its venue's words and rules and has no I/O: the gateway hands it requests and
-texts, and takes back bytes. It also knows how to read a recording of its venue (`Recorded`).
+texts, and takes back bytes. What a side must have is abstract below: `rest`, `accept`, `receive`,
+`encode`, `book_of`. All else has a default, so a simple venue writes little.
+
+**Topics.** A topic is any text the side likes: the gateway only compares it. Where the same
+channel exists on several addresses (`tickers.BTCUSDT` of spot and of linear) the side puts the
+address into it ("linear|tickers.BTCUSDT"), because `topics`, `silence` and the other faults of
+the gateway go by topic. Payloads are made once for a topic, wrapped once for each `Link.mode`
+(`frame`), and numbered for each socket where the venue does that (`seal`).
+
+**The life of a topic.** A turn adds it; with its first socket `watch` is called; then `greet`
+says what the new socket is sent at once: a snapshot of the book, the last trades, the last
+candle. Every market tick (100 ms of market time) `encode` is called, **also when nothing has
+happened**: this is the place of everything periodic, such as heartbeats each second
+(`self.market.now_ms % 1000 == 0`). There is no other timer, so a paused market sends nothing.
+Deltas must go on exactly where a greeting ended; a topic whose deltas are slower than a tick, or
+cut to a depth, keeps a `Window` and greets with the window's rows.
+
+**Hosts.** One side serves all hosts and paths of its venue. REST answers that name an address
+(a token's endpoint) give the venue's real one: clients rewrite hosts themselves. `Link.limits`
+are those of the dialed host (`host_limits`).
+
+**Recordings** are read by the class methods of `RecordedSide`.
 """
 
 from __future__ import annotations
@@ -10,202 +31,196 @@ import abc
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from ._recorded_side import RecordedSide
+from ._specs import spec_of
+from ._window import Window
+from ._wire import Limits, Link, Rate, Recorded, RestAnswer, RestRequest, Turn
 from .market import Event, MarketModel, Spec
 
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What a venue allows; 0 means no limit. Durations are wall-clock seconds."""
-
-    messages_per_s: int = 0
-    topics: int = 0
-    dials: int = 0
-    dials_window_s: float = 300.0
-    weight_per_min: int = 0
-    tolerated_429: int = 3
-    ban_s: int = 120
-    ping_every_s: float = 20.0
-    pong_within_s: float = 60.0
-    lifetime_s: float = 86_400.0
+__all__ = [
+    "Limits",
+    "Link",
+    "Rate",
+    "Recorded",
+    "RestAnswer",
+    "RestRequest",
+    "Turn",
+    "VenueSide",
+    "Window",
+    "venue_side",
+]
 
 
-@dataclasses.dataclass(frozen=True)
-class RestRequest:
-    """One REST request, as the venue's own host would have received it."""
-
-    host: str
-    method: str
-    path: str
-    query: Mapping[str, str]
-
-
-@dataclasses.dataclass(frozen=True)
-class RestAnswer:
-    """What goes back, for REST and for a refused handshake alike."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass
-class Link:
-    """One socket as its venue side sees it; `mode` says how frames are wrapped on it."""
-
-    number: int
-    host: str
-    path: str
-    query: Mapping[str, str]
-    mode: str = ""
-    topics: dict[str, None] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Turn:
-    """What a client's text means: replies, topics to add and drop, requests to note."""
-
-    replies: Sequence[bytes] = ()
-    add: Sequence[str] = ()
-    drop: Sequence[str] = ()
-    seen: Sequence[tuple[str, object]] = ()
-    violation: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Recorded:
-    """A recorded frame that belongs to a topic: `payload` is what the venue wrapped, exactly."""
-
-    topic: str
-    payload: bytes
-
-
-class VenueSide(abc.ABC):
+class VenueSide(RecordedSide, abc.ABC):
     """One venue's server side.
 
     Args:
         specs: The markets listed.
         market: The truth behind them; None in a replay, where only recorded bodies are served.
         limits: The venue's limits, or a test's.
+
+    Attributes:
+        id: The venue's id, ccxt's where it has one.
+        limits: What the venue allows.
+        host_limits: What it allows elsewhere, by host without port.
+        default_symbols: What a fake lists unless told otherwise.
+        seals: Whether `seal` is called.
     """
 
     id: ClassVar[str]
     limits: ClassVar[Limits]
+    host_limits: ClassVar[Mapping[str, Limits]] = {}
+    default_symbols: ClassVar[Sequence[str]] = ("BTC/USDT", "ETH/USDT")
+    seals: ClassVar[bool] = False
 
     def __init__(self, specs: Sequence[Spec], market: MarketModel | None, limits: Limits) -> None:
         self.specs = specs
         self.market = market
         self.allowed = limits
 
+    @classmethod
+    def spec_of(cls, symbol: str) -> Spec:
+        """Describe a market of the venue by its unified symbol.
+
+        Override it where ticks or contract sizes matter: `spec_of(symbol, contract_size=...)` of
+        the market model takes every field of `Spec`.
+        """
+        return spec_of(symbol)
+
     # REST
 
-    @abc.abstractmethod
     def weight(self, request: RestRequest) -> int:
         """Return what a request costs."""
+        return 1
 
     @abc.abstractmethod
     def rest(self, request: RestRequest) -> RestAnswer:
-        """Answer a request."""
+        """Answer a request, of any host."""
 
-    @abc.abstractmethod
     def refusal(self, status: int, retry_after_s: int) -> RestAnswer:
         """Return the venue's words for 429 (slow down) and 418 (banned)."""
+        return RestAnswer(status, b"{}", {"Retry-After": str(retry_after_s)})
 
-    @abc.abstractmethod
     def weight_headers(self, used: int) -> Mapping[str, str]:
         """Return the headers that tell how much of the limit is used."""
+        return {}
 
     # sockets
 
     @abc.abstractmethod
     def accept(self, link: Link) -> Turn | RestAnswer:
-        """Judge a handshake: an answer refuses it, a turn may already hold topics."""
+        """Judge a handshake, by host, path, query (a token) and headers; set mode and binary.
+
+        Returns:
+            An answer refuses it. A turn may hold a welcome as reply, and topics.
+        """
 
     @abc.abstractmethod
     def receive(self, link: Link, data: bytes) -> Turn:
-        """Read a client's text; the gateway applies the turn to `link.topics`."""
+        """Read what a client sent, JSON or not; the gateway carries out the turn."""
 
-    @abc.abstractmethod
     def watch(self, topic: str) -> None:
         """Begin to encode a topic: the first socket has subscribed to it."""
 
-    @abc.abstractmethod
     def unwatch(self, topic: str) -> None:
         """Stop encoding a topic: the last socket has left it."""
+
+    def greet(self, topic: str) -> Sequence[bytes]:
+        """Return the payloads that a socket which begins a topic is sent at once, by itself.
+
+        They are wrapped and sealed like others. A silenced topic greets nobody; in a replay
+        `catch_up` is asked instead.
+        """
+        return ()
 
     @abc.abstractmethod
     def encode(self, events: Iterable[Event]) -> list[tuple[str, bytes]]:
         """Return payloads of one market tick by watched topic, in the order of events."""
 
-    @abc.abstractmethod
     def frame(self, mode: str, topic: str, payload: bytes) -> bytes:
         """Wrap a payload as sockets of a mode want it."""
+        return payload
+
+    def seal(self, link: Link, frame: bytes) -> bytes:
+        """Finish a frame for one socket, such as by its number on the connection.
+
+        Called, where `seals` is true, for every frame in the order of writing: replies,
+        greetings, payloads, notices; not for what a test injects.
+        """
+        return frame
 
     @abc.abstractmethod
     def book_of(self, topic: str) -> str | None:
         """Return the symbol whose book the topic's deltas build, None for other topics."""
 
-    @abc.abstractmethod
+    def restarted(self, symbol: str) -> Sequence[tuple[str, bytes]]:
+        """Return what watched topics are sent when the venue restarts a book.
+
+        The market's update ids have begun again; numbers of the side's own begin again here.
+        """
+        return ()
+
     def ping_payload(self) -> bytes:
         """Return the payload of a ping frame."""
+        return b""
 
-    @abc.abstractmethod
     def shutdown_notice(self, mode: str) -> bytes | None:
         """Return the frame that announces a shutdown, None where the venue has none."""
+        return None
 
-    # recordings
+    # limits
 
-    @classmethod
-    @abc.abstractmethod
-    def specs_of(cls, market_ids: Iterable[str], books: Mapping[str, bytes]) -> list[Spec]:
-        """Describe markets known only by id; recorded book bodies show ticks and prices."""
+    def limits_at(self, host: str) -> Limits:
+        """Return what is allowed on a host: the venue's figures there, and a test's own."""
+        there = self.host_limits.get(host.partition(":")[0])
+        if there is None:
+            return self.allowed
+        fields = [field.name for field in dataclasses.fields(Limits)]
+        usual = [getattr(self.limits, name) for name in fields]
+        asked = zip(fields, usual, strict=True)
+        changed = {n: getattr(self.allowed, n) for n, v in asked if getattr(self.allowed, n) != v}
+        return dataclasses.replace(there, **changed)
 
-    @classmethod
-    @abc.abstractmethod
-    def recorded_topics(cls, url: str, sent: Iterable[bytes]) -> list[str]:
-        """Return the topics a recorded connection held: by its URL, and by what it sent."""
+    def pool(self, host: str) -> str:
+        """Name what a host shares its limits of weight and dials with; by default all do."""
+        return ""
 
-    @classmethod
-    @abc.abstractmethod
-    def identify(cls, raw: bytes, topics: Collection[str]) -> Recorded | None:
-        """Find the topic of a recorded frame among the topics of its connection."""
+    def group_of(self, topic: str) -> str:
+        """Return the group by which `Limits.group_topics` counts a topic."""
+        return ""
 
-    @classmethod
-    @abc.abstractmethod
-    def market_id(cls, topic: str) -> str | None:
-        """Return the venue's id of the market a topic is about, None for all-market topics."""
+    def beyond(
+        self, link: Link, data: bytes, add: Sequence[str] = (), args: int | None = None
+    ) -> str:
+        """Count a request and name the first limit it breaks, for the venue's refusal.
 
-    @classmethod
-    @abc.abstractmethod
-    def rest_key(cls, path: str, query: Mapping[str, str]) -> str:
-        """Name what a request asks for, the same for every host and version of the API."""
+        Args:
+            link: Where it came in.
+            data: The request as it came.
+            add: Topics it asks for.
+            args: How many arguments it has, if not one for each topic.
 
-    @classmethod
-    @abc.abstractmethod
-    def snapshot_key(cls, topic: str) -> str | None:
-        """Return the `rest_key` of the snapshot a book topic starts from."""
-
-    @classmethod
-    @abc.abstractmethod
-    def advance(cls, body: bytes, payloads: Iterable[bytes]) -> bytes | None:
-        """Apply deltas to a recorded snapshot; None if they do not connect."""
-
-    @classmethod
-    @abc.abstractmethod
-    def fit(cls, body: bytes, query: Mapping[str, str]) -> bytes:
-        """Cut a recorded snapshot to what a request asks for."""
-
-    @classmethod
-    @abc.abstractmethod
-    def lists(cls, body: bytes, specs: Iterable[Spec]) -> bool:
-        """Tell whether a recorded list of markets names all of these."""
-
-    @property
-    @abc.abstractmethod
-    def listing_key(self) -> str:
-        """The `rest_key` of the list of markets."""
+        Returns:
+            "requests", "bytes", "args", "topics", the name of a group, or "" if all is well.
+        """
+        limits = link.limits
+        if link.requests.over():
+            return "requests"
+        if limits.request_bytes and len(data) > limits.request_bytes:
+            return "bytes"
+        if limits.args and (len(add) if args is None else args) > limits.args:
+            return "args"
+        held = link.topics.keys() | set(add)
+        if limits.topics and len(held) > limits.topics:
+            return "topics"
+        if limits.group_topics:
+            groups = Counter(self.group_of(topic) for topic in held)
+            return next((g for g, most in limits.group_topics.items() if groups[g] > most), "")
+        return ""
 
 
 def venue_side(venue: str) -> type[VenueSide]:

@@ -83,7 +83,12 @@ class RecordedBinance(VenueSide):
         return list(dict.fromkeys(known))
 
     @classmethod
-    def identify(cls, raw: bytes, topics: Collection[str]) -> Recorded | None:
+    def identify(
+        cls,
+        raw: bytes,
+        topics: Collection[str],
+        url: str = "",  # noqa: ARG003 - names of streams are the same on all addresses
+    ) -> Recorded | None:
         """Find the topic: by its wrapper, else by what the event says about itself."""
         if raw.startswith(b'{"stream"'):
             wrapped = _wrapped.decode(raw)
@@ -111,7 +116,12 @@ class RecordedBinance(VenueSide):
         return stream.market_id or None if stream else None
 
     @classmethod
-    def rest_key(cls, path: str, query: Mapping[str, str]) -> str:
+    def rest_key(
+        cls,
+        path: str,
+        query: Mapping[str, str],
+        host: str = "",  # noqa: ARG003 - the path tells the product
+    ) -> str:
         """Name a request by endpoint and symbol: hosts and versions of the API do not matter."""
         if not path.startswith("/api/"):
             return path  # another product of the venue

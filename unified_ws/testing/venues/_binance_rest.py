@@ -24,6 +24,7 @@ HOSTS = {
     "data-api.binance.vision",
     "testnet.binance.vision",
     "demo-api.binance.com",
+    "api.binance.us",
 }
 # products of the venue that this fake lists nothing of
 _EMPTY = {"/fapi/v1/exchangeInfo", "/dapi/v1/exchangeInfo", "/eapi/v1/exchangeInfo"}

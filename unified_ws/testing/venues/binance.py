@@ -24,6 +24,7 @@ _HOSTS = {
     "data-stream.binance.vision",
     "stream.testnet.binance.vision",
     "demo-stream.binance.com",
+    "stream.binance.us",
 }
 _PORTS = {"", "443", "9443"}  # section 1.1
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
