@@ -1,4 +1,4 @@
-"""The command `unified-ws`: watch, record, replay and fake a venue, and check a venue's file.
+"""The command `unified-ws`: watch, record, replay and fake a venue, check its file and itself.
 
 This module reads the command line and turns errors into one sentence and an exit status; what
 the commands do is in the `cli_*` modules, imported when they are asked for.
@@ -17,7 +17,8 @@ OK, FAILED, USAGE = 0, 1, 2
 _STATUSES = """exit status:
   0  fine: it ended by itself, after --seconds, or by Ctrl-C or SIGTERM, or its reader closed the
      pipe; every connection was closed
-  1  the venue or the network failed (check: the file does not conform); one sentence on stderr
+  1  the venue or the network failed; one sentence on stderr (check: the file does not conform,
+     doctor: something that is promised was not seen; the report says what)
   2  it was asked for something that is not there: an unknown venue, symbol, option or value"""
 _MATTER = ("unified-ws", "ccxt", "aiohttp", "msgspec", "pydantic")
 
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_fake(commands)
     _add_check(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -163,15 +165,39 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=_check)
 
 
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "doctor", "see whether a venue does what is promised of it")
+    _add_venue(parser)
+    parser.add_argument(
+        "symbols", nargs="*", metavar="SYMBOL", help="unified; without any, well-known ones"
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, default=60.0, metavar="N", help="watch so long (60)"
+    )
+    parser.add_argument(
+        "--against", default="", metavar="MODULE",
+        help="compare with another client on the same markets, such as ccxt.pro",
+    )  # fmt: skip
+    parser.add_argument(
+        "--save", metavar="DIR", help="write the session down, as `record` does; must not exist yet"
+    )
+    parser.add_argument("--json", action="store_true", help="one report for programs")
+    parser.set_defaults(run=_doctor)
+
+
 def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("venue", metavar="VENUE", help="id, alias or path of a venue file")
+    _add_venue(parser)
     parser.add_argument("symbols", nargs="+", metavar="SYMBOL", help="unified: BTC/USDT")
     parser.add_argument("--seconds", type=_seconds, metavar="N", help="end after N seconds")
+
+
+def _add_venue(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("venue", metavar="VENUE", help="id, alias or path of a venue file")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--fake", action="store_true", help="on an embedded fake of the venue")
     where.add_argument("--gateway", metavar="URL", help="through this relay")
     environment = parser.add_mutually_exclusive_group()
-    environment.add_argument("--testnet", action="store_true")
+    environment.add_argument("--testnet", "--sandbox", action="store_true")
     environment.add_argument("--demo", action="store_true")
 
 
@@ -251,6 +277,12 @@ def _check(options: argparse.Namespace) -> int:
         text = text.replace("✓", "ok").replace("✗", "fault:").encode("ascii", "replace").decode()
     sys.stdout.write(f"{text}\n")
     return OK if report.ok else FAILED
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from unified_ws.cli_doctor import doctor
+
+    return doctor(options)
 
 
 # --- how it ends -----------------------------------------------------------------------------

@@ -27,12 +27,8 @@ def record(options: argparse.Namespace) -> int:
 
 async def _record(options: argparse.Namespace) -> None:
     async with opened(options) as ex:
-        try:
-            recorder = Recorder(options.out, venue=ex.id, secrets=ex._bridge.secrets())
-        except FileExistsError as error:
-            raise Usage(str(error)) from error
-        with recorder:
-            scribe = _Scribe(ex, recorder)
+        with recorder_of(ex, options.out) as recorder:
+            scribe = Scribe(ex, recorder)
             limit = asyncio.timeout(options.seconds)
             try:
                 # The markets once more: a replay answers with those of this session.
@@ -46,6 +42,14 @@ async def _record(options: argparse.Namespace) -> None:
             finally:
                 scribe.stop()
                 say(f"{scribe.frames} frames and {scribe.answers} REST answers in {options.out}")
+
+
+def recorder_of(ex: Exchange, folder: str) -> Recorder:
+    """Return a recorder of a venue's session that knows which texts are secret."""
+    try:
+        return Recorder(folder, venue=ex.id, secrets=ex._bridge.secrets())
+    except FileExistsError as error:
+        raise Usage(str(error)) from error
 
 
 def _chosen(ex: Exchange, options: argparse.Namespace) -> list[AsyncIterator[Any]]:
@@ -68,7 +72,7 @@ async def _drain(rows: AsyncIterator[Any]) -> None:
         pass
 
 
-class _Scribe:
+class Scribe:
     """Hands the recorder every frame and every REST answer of an exchange object."""
 
     def __init__(self, ex: Exchange, recorder: Recorder) -> None:
@@ -90,7 +94,8 @@ class _Scribe:
             return
         if connection not in self._known:
             self._known.add(connection)
-            endpoint = self._ex._client.engine.links[connection].endpoint_name
+            links = self._ex.status()["connections"]
+            endpoint = next(x["endpoint"] for x in links if x["connection"] == connection)
             self._recorder.opened(connection, self._ex.socket_url(endpoint))
         way: Any = direction
         self._recorder.frame(connection, way, frame, time.time())
@@ -150,4 +155,4 @@ async def _serve(server: Gateway, port: int) -> None:
         await server.close()
 
 
-__all__ = ["fake", "record", "replay"]
+__all__ = ["Scribe", "fake", "record", "recorder_of", "replay"]

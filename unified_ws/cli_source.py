@@ -29,22 +29,33 @@ async def opened(options: argparse.Namespace) -> AsyncIterator[Exchange]:
         Usage: There is no fake of the venue, or none of such a symbol.
         UnknownVenue, BadSymbol, NotSupported, ConfigError: As the sentence says.
     """
-    symbols = list(dict.fromkeys(options.symbols))
+    async with made(options) as ex:
+        await ex.load_markets()
+        for symbol in dict.fromkeys(options.symbols):
+            ex._bridge.market(symbol)
+        yield ex
+
+
+@asynccontextmanager
+async def made(options: argparse.Namespace) -> AsyncIterator[Exchange]:
+    """Make the exchange object that the options describe, without asking the venue anything.
+
+    Raises:
+        Usage: There is no fake of the venue, or none of such a symbol.
+        UnknownVenue, NotSupported, ConfigError: As the sentence says.
+    """
     async with AsyncExitStack() as stack:
         config = {}
         if options.gateway:
             config["gateway"] = options.gateway
         if options.fake:
             venue_id = class_of(options.venue).adapter_class.venue.id
-            config["gateway"] = await _fake(stack, venue_id, symbols)
+            config["gateway"] = await _fake(stack, venue_id, list(dict.fromkeys(options.symbols)))
         ex = await stack.enter_async_context(exchange(options.venue, config))
         if options.testnet:
             ex.set_sandbox_mode(True)
         if options.demo:
             ex.enable_demo_trading(True)
-        await ex.load_markets()
-        for symbol in symbols:
-            ex._bridge.market(symbol)
         yield ex
 
 
@@ -52,7 +63,7 @@ async def _fake(stack: AsyncExitStack, venue_id: str, symbols: Sequence[str]) ->
     from unified_ws.testing import FakeVenue
 
     try:
-        fake = FakeVenue(venue_id, symbols=symbols)
+        fake = FakeVenue(venue_id, symbols=symbols or None)
     except (LookupError, ValueError) as error:
         raise Usage(str(error)) from error
     await stack.enter_async_context(fake)
@@ -60,4 +71,4 @@ async def _fake(stack: AsyncExitStack, venue_id: str, symbols: Sequence[str]) ->
     return fake.gateway
 
 
-__all__ = ["Usage", "opened", "say"]
+__all__ = ["Usage", "made", "opened", "say"]

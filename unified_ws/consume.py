@@ -84,7 +84,9 @@ def _named(
 
 
 def _value(venue: Venue, method: str, key: str, value: object, switch: Switch) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value)
+    if isinstance(value, bool) and text not in switch.values:
+        text = text.lower()
     if text not in switch.values:
         allowed = ", ".join(repr(v) for v in switch.values if v)
         sentence = f'{venue.id} {method}: "{key}" cannot be {text!r}, it is one of {allowed}'
@@ -147,16 +149,17 @@ class Reading:
         # What only contracts have means them where nothing else was said, as in ccxt.
         return "swap" if found == "spot" and kind in _CONTRACTS_ONLY else found
 
-    def _streams(self, subs: Sequence[Sub], holder: Hashable) -> list[Stream]:
+    def _streams(self, subs: Sequence[Sub], holder: Hashable, method: str) -> list[Stream]:
         """Return the streams of `subs`, subscribed for `holder`."""
         client, engine = self._client, self._client.engine
         now = client.loop.time()
         streams = []
         for sub in subs:
-            stream = engine.stream(sub, now)
-            for route in stream.routes:
-                if route.poll is None:
-                    self.socket_url(route.endpoint)  # not every environment has them all
+            stream = engine.stream(sub, now, method)
+            if not stream.holders:
+                for route in stream.routes:
+                    if route.poll is None:
+                        self.socket_url(route.endpoint)  # not every environment has them all
             engine.hold(stream, holder, now)
             streams.append(stream)
         if engine.actions or engine.touched:

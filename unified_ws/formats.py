@@ -33,6 +33,7 @@ _SCALE_2 = 10**16
 _COARSE = 1e4
 _COARSE_2 = 10**12
 _DIGITS_15 = 10**15
+_QUINTILLION = Decimal(10**18)
 _MILLIS = tuple(f"{ms:03d}Z" for ms in range(1000))
 _second: tuple[int, str] = (-1, "")
 
@@ -73,7 +74,9 @@ def trade_cost(row: Trade, market: Market | None) -> float:
         return product(row.price, row.amount)
     size = Decimal(repr(market.contract_size)) * Decimal(repr(row.amount))
     price = Decimal(repr(row.price))
-    return float(size / price if market.inverse else size * price)
+    if market.inverse:  # ccxt divides first, and cuts off after 18 decimals
+        price = Decimal(int(_QUINTILLION / price)) / _QUINTILLION
+    return float(size * price)
 
 
 def trade_dict(row: Trade, market: Market | None = None) -> dict[str, Any]:

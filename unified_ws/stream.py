@@ -124,7 +124,7 @@ class Rows(AsyncIterator[R], Generic[R]):
     async def _open(self) -> None:
         streams = await self._open_streams()
         weakref.finalize(self, _let_go, weakref.ref(self._exchange), self._holder)
-        self._streams = self._exchange._streams(streams, self._holder)
+        self._streams = self._exchange._streams(streams, self._holder, self._method)
         self._cursors = [Cursor(s.rows.head, fresh=True) for s in self._streams]
 
     def _pull(self) -> R | None:

@@ -239,7 +239,7 @@ class Watch(Reading):
     ) -> list[Trade]:  # fmt: skip
         await self._ready(symbols, method)
         subs = [self._sub(Kind.TRADES, s, method, params) for s in symbols]
-        streams = self._streams(subs, CCXT_FACE)
+        streams = self._streams(subs, CCXT_FACE, method)
 
         def pick(stream: Stream, rows: list[Any]) -> list[Trade]:
             if not self.newUpdates:
@@ -275,7 +275,7 @@ class Watch(Reading):
             raise CCXT_ERRORS["BadRequest"](f"{self.id} {method}: limit must be positive")
         await self._ready(symbols, method)
         subs = [self._sub(Kind.BOOK, s, method, params, depth=limit or 0) for s in symbols]
-        streams = self._streams(subs, CCXT_FACE)
+        streams = self._streams(subs, CCXT_FACE, method)
         depth = limit or self._limit_of("watchOrderBookLimit")
         for stream in streams:
             if isinstance(stream, BookStream) and stream.deepen(depth):
@@ -310,7 +310,7 @@ class Watch(Reading):
         await self._ready(symbols or (), method)
         wanted: Sequence[str | None] = symbols or [None]
         subs = [self._sub(kind, s, method, params) for s in wanted]
-        streams = self._streams(subs, CCXT_FACE)
+        streams = self._streams(subs, CCXT_FACE, method)
         started = self._client.loop.time()
         build = self._ticker_dict
         with self._cursors(streams, caller or owner()) as cursors:
@@ -339,7 +339,7 @@ class Watch(Reading):
     ) -> dict[str, dict[str, list[formats.OHLCV]]]:  # fmt: skip
         await self._ready([pair[0] for pair in pairs], method)
         subs = [self._sub(Kind.OHLCV, s, method, params, timeframe=tf) for s, tf in pairs]
-        streams = self._streams(subs, CCXT_FACE)
+        streams = self._streams(subs, CCXT_FACE, method)
 
         def pick(stream: Any, rows: list[Any]) -> dict[str, dict[str, list[formats.OHLCV]]]:
             changed = {row.open_ms: row for row in rows}

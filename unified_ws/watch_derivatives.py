@@ -107,10 +107,10 @@ class WatchDerivatives(Watch):
         return self._liquidations(owner(), "watchLiquidations", [symbol], since, limit, params)
 
     def watch_liquidations_for_symbols(
-        self, symbols: list[str] | None = None, since: int | None = None,
-        limit: int | None = None, params: Params = {},
+        self, symbols: list[str], since: int | None = None, limit: int | None = None,
+        params: Params = {},
     ) -> Call[list[Liquidation]]:  # fmt: skip
-        """Wait for liquidations of any of several contracts, or of all without `symbols`."""
+        """Wait for liquidations of any of several contracts; an empty list means all of them."""
         return self._liquidations(
             owner(), "watchLiquidationsForSymbols", symbols, since, limit, params
         )
@@ -157,7 +157,7 @@ class WatchDerivatives(Watch):
         await self._ready(symbols or (), method)
         wanted: Sequence[str | None] = symbols or [None]
         subs = [self._sub(Kind.LIQUIDATIONS, s, method, params) for s in wanted]
-        streams = self._streams(subs, CCXT_FACE)
+        streams = self._streams(subs, CCXT_FACE, method)
 
         def pick(stream: Stream, rows: list[Any]) -> list[Liquidation]:
             if not self.newUpdates:

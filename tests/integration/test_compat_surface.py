@@ -51,8 +51,10 @@ OVER_THE_SOCKET = sorted(name for name in dir(BASE) if name.endswith("_ws"))
 OFFERED = {
     "watch_trades", "watch_trades_for_symbols", "watch_order_book", "watch_order_book_for_symbols",
     "watch_ticker", "watch_tickers", "watch_bids_asks", "watch_ohlcv", "watch_ohlcv_for_symbols",
+    "watch_mark_price", "watch_mark_prices", "watch_funding_rate", "watch_funding_rates",
+    "watch_funding_rates_for_symbols", "watch_liquidations", "watch_liquidations_for_symbols",
 }  # fmt: skip
-OFFERED |= {f"un_{name}" for name in OFFERED}
+OFFERED |= {f"un_{name}" for name in OFFERED if hasattr(BASE, f"un_{name}")}
 
 
 async def answered(venue: FakeVenue, call: Awaitable[Any]) -> Any:
@@ -293,8 +295,7 @@ async def test_a_session_and_a_loop_of_the_user(paused: FakeVenue) -> None:
 AT_ONCE: dict[str, Any] = {
     "orderbooks": {}, "trades": {}, "tickers": {}, "ohlcvs": {}, "bidsasks": {}, "fundingRates": {},
     "balance": {}, "clients": {}, "symbols": [], "markets": None, "markets_by_id": None,
-    "orders": None, "myTrades": None, "positions": None, "liquidations": None,
-    "myLiquidations": None,
+    "orders": None, "myTrades": None, "positions": None, "myLiquidations": None,
 }  # fmt: skip
 
 
@@ -497,9 +498,9 @@ async def test_limit_returns_the_newest(make: Make, paused: FakeVenue) -> None:
             "binance watchTrades: \"name\" cannot be 'trades', it is one of 'trade', 'aggTrade'",
         ),
         (
-            lambda ex: ex.watch_order_book(BTC, params={"rpi": True}),
+            lambda ex: ex.watch_order_book(BTC, params={"rpy": True}),
             ccxt.BadRequest,
-            'binance watchOrderBook: unknown key "rpi" in params (known: watchOrderBookRate)',
+            'binance watchOrderBook: unknown key "rpy" in params (known: ',
         ),
         (
             lambda ex: ex.watch_trades("BTC/USTD"),
@@ -519,7 +520,7 @@ async def test_limit_returns_the_newest(make: Make, paused: FakeVenue) -> None:
         (
             lambda ex: ex.watch_bids_asks(),
             ccxt.ArgumentsRequired,
-            "binance watchBidsAsks() needs a list of symbols: no stream has all markets",
+            "binance watchBidsAsks() needs a list of symbols: no stream has all spot markets",
         ),
     ],
 )
@@ -832,9 +833,14 @@ async def test_new_updates_can_be_switched_while_running(make: Make, paused: Fak
 # --- environments ----------------------------------------------------------------------------
 
 HOSTS = {
-    "set_sandbox_mode": ("testnet.binance.vision", "stream.testnet.binance.vision"),
-    "enable_demo_trading": ("demo-api.binance.com", "demo-stream.binance.com"),
-}
+    "set_sandbox_mode": (
+        {"testnet.binance.vision", "testnet.binancefuture.com"}, "stream.testnet.binance.vision",
+    ),
+    "enable_demo_trading": (
+        {"demo-api.binance.com", "demo-fapi.binance.com", "demo-dapi.binance.com"},
+        "demo-stream.binance.com",
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("method", HOSTS)
@@ -847,7 +853,7 @@ async def test_sandbox_and_demo_change_both_hosts(
     getattr(ex, spelled(method))(True)
     assert await answered(paused, ex.watch_order_book(BTC, 5))
     rest, socket = HOSTS[method]
-    assert {seen.host for seen in paused.stats.rest} == {rest}
+    assert {seen.host for seen in paused.stats.rest} == rest
     assert ex.status()["connections"][0]["url"] == f"{_ws(paused)}/{socket}/stream"
     assert [host for host in ex.clients if socket in host]
     with pytest.raises(ccxt.BadRequest, match="streams are open"):
@@ -869,7 +875,7 @@ async def test_sandbox_as_a_constructor_key(make: Make, paused: FakeVenue) -> No
     """The same by `{"sandbox": True}`, as in ccxt."""
     ex = make(sandbox=True)
     assert await answered(paused, ex.watch_trades(BTC))
-    assert {seen.host for seen in paused.stats.rest} == {"testnet.binance.vision"}
+    assert {seen.host for seen in paused.stats.rest} == HOSTS["set_sandbox_mode"][0]
     assert "stream.testnet.binance.vision" in ex.status()["connections"][0]["url"]
 
 

@@ -187,7 +187,7 @@ MISTAKES = {
     ),
     "venue": (
         'unified_ws.exchange("binanse")', "BTC/USDT",
-        'UnknownVenue: unknown venue "binanse": did you mean "binance"?',
+        'UnknownVenue: unknown venue "binanse": did you mean "binance" or "binanceus" or "coinbase"?',
     ),
     "option": (
         'unified_ws.exchange("binance", {"ws": {"heartbeet": 5}})', "BTC/USDT",

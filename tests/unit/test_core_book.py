@@ -453,8 +453,9 @@ def test_a_book_that_streams_its_own_state_drops_what_came_before_it() -> None:
     made.accept([update(bids=[(1.5, 9.0)], prev=5, last=6)], 1.0, 7)
     assert not made.adrift  # its first state is on the way
     made.accept([update("snapshot", [(1.0, 1.0)], [(2.0, 1.0)], last=5)], 1.0, 7)
-    assert made.valid
-    assert made.sync.book.top_bids(5) == [[1.0, 1.0]]
+    book = made.current()
+    assert book is not None
+    assert book.top_bids(5) == [[1.0, 1.0]]
     made.accept([update(prev=9, last=10)], 1.0, 7)
     assert made.current() is None
     assert made.adrift  # it is subscribed anew

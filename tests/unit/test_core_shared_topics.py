@@ -153,9 +153,9 @@ def test_best_bid_and_ask_come_from_a_small_book_too() -> None:
 def test_what_a_venue_lacks_for_a_market_is_refused_by_name() -> None:
     """An empty answer of the adapter is a fact about that market, not a fault."""
     stage = Stage(Scripted(venue(), lambda s: ()))
-    with pytest.raises(CCXT_ERRORS["NotSupported"], match="toy has no mark_price of A"):
-        stage.engine.stream(ws.Sub(ws.Kind.MARK_PRICE, market()), 0.0)
-    with pytest.raises(CCXT_ERRORS["NotSupported"], match="toy has no ticker of all spot markets"):
+    with pytest.raises(CCXT_ERRORS["NotSupported"], match=r"toy watchMarkPrice\(\) is not supported for A"):
+        stage.engine.stream(ws.Sub(ws.Kind.MARK_PRICE, market()), 0.0, "watchMarkPrice")
+    with pytest.raises(CCXT_ERRORS["ArgumentsRequired"], match="no stream has all spot markets"):
         stage.engine.stream(ws.Sub(ws.Kind.TICKER), 0.0)
 
 

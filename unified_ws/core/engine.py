@@ -96,6 +96,7 @@ class Engine:
         self.adapter = adapter
         self.venue = venue
         self.streams: dict[Hashable, Stream] = {}
+        self._known: dict[Hashable, Stream] = {}
         self.entries: dict[str, dict[str, TopicEntry]] = {name: {} for name in venue.endpoints}
         self.links: dict[int, Link] = {}
         self.actions: list[Action] = []
@@ -126,21 +127,31 @@ class Engine:
 
     # --- streams --------------------------------------------------------------------------
 
-    def stream(self, sub: Sub, now: float) -> Stream:
+    def stream(self, sub: Sub, now: float, method: str = "") -> Stream:
         """Return the stream of `sub`; it delivers once somebody holds it.
+
+        `method` is the caller's, for the text of an error.
 
         Raises:
             NotSupported: The venue has no such data for this market.
+            ArgumentsRequired: It has it only by market, and no symbols were given.
         """
+        said = (
+            sub.kind, sub.market.symbol if sub.market else sub.market_type, sub.timeframe,
+            tuple(sorted(sub.channel.items())), sub.depth, sub.sub_type,
+        )  # fmt: skip
+        stream = self._known.get(said)
+        if stream is None:
+            stream = self._known[said] = self._stream(sub, said, now, method)
+        return stream
+
+    def _stream(self, sub: Sub, said: tuple[Any, ...], now: float, method: str) -> Stream:
         source = self._source_of(sub)
         routes = self.adapter.route(sub) if source is None else ()
         if source is None and not routes:
-            what = sub.market.symbol if sub.market else f"all {sub.market_type} markets"
-            raise CCXT_ERRORS["NotSupported"](f"{self.venue.id} has no {sub.kind} of {what}")
-        key = (
-            sub.kind, sub.market.symbol if sub.market else sub.market_type, sub.timeframe,
-            tuple(sorted(sub.channel.items())), tuple(route.topic for route in routes),
-        )  # fmt: skip
+            raise self._lacking(sub, method)
+        # Different wishes may mean the same: the depth of a book matters where it has a channel.
+        key = (*said[:4], *((route.endpoint, route.topic) for route in routes))
         stream = self.streams.get(key)
         if stream is None:
             extra: dict[str, Any] = {"limit": self._candles} if sub.kind is Kind.OHLCV else {}
@@ -155,6 +166,15 @@ class Engine:
                 known = self._markets(routes[0].endpoint)(sub.market.wire_id or sub.market.id)
                 stream.wire_symbol = known or stream.symbol
         return stream
+
+    def _lacking(self, sub: Sub, method: str) -> BaseException:
+        """Build the error for data that the venue does not have."""
+        who = f"{self.venue.id} {method or sub.kind}()"
+        if sub.market is not None:
+            text = f"{who} is not supported for {sub.market.symbol}"
+            return CCXT_ERRORS["NotSupported"](text)
+        text = f"{who} needs a list of symbols: no stream has all {sub.market_type} markets"
+        return CCXT_ERRORS["ArgumentsRequired"](text)
 
     def _source_of(self, sub: Sub) -> Sub | None:
         """Return what a stream is built from where the venue has no channel of its own for it."""
@@ -226,6 +246,7 @@ class Engine:
             stream.source.followers.remove(stream)
             self.release(stream.source, stream, now)
         self.streams = {key: s for key, s in self.streams.items() if s is not stream}
+        self._known = {said: s for said, s in self._known.items() if s is not stream}
 
     def end(self, stream: Stream, error: BaseException, now: float) -> None:
         """End a stream that cannot be had: every waiting call gets `error`."""
