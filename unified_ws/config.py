@@ -177,18 +177,19 @@ def override(venue: Venue, settings: Settings) -> Venue:
     endpoints = {
         name: endpoint.model_copy(
             update={
-                "heartbeat": _merged(endpoint.heartbeat, ws.heartbeat),
-                "limits": _merged(endpoint.limits, ws.limits),
+                "heartbeat": replaced(endpoint.heartbeat, ws.heartbeat),
+                "limits": replaced(endpoint.limits, ws.limits),
             }
         )
         for name, endpoint in venue.endpoints.items()
     }
     return venue.model_copy(
-        update={"endpoints": endpoints, "backoff": _merged(venue.backoff, ws.backoff)}
+        update={"endpoints": endpoints, "backoff": replaced(venue.backoff, ws.backoff)}
     )
 
 
-def _merged(declared: F, said: F | None) -> F:
+def replaced(declared: F, said: F | None) -> F:
+    """Return declared facts with those that the user has said instead."""
     if said is None:
         return declared
     return declared.model_copy(update={name: getattr(said, name) for name in said.model_fields_set})
@@ -327,4 +328,5 @@ __all__ = [
     "override",
     "parse_config",
     "redact_url",
+    "replaced",
 ]

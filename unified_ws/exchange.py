@@ -16,13 +16,13 @@ from unified_ws import types
 from unified_ws.adapter import Adapter, Rest
 from unified_ws.compat import only_ours, refusing, twins_follow
 from unified_ws.config import override as with_overrides
-from unified_ws.config import parse_config
+from unified_ws.config import parse_config, replaced
 from unified_ws.core.actions import Notice
 from unified_ws.core.engine import Engine
 from unified_ws.core.streams import Stream
 from unified_ws.dropped import drop, stand_by
 from unified_ws.errors import CCXT_ERRORS, WrongLoop
-from unified_ws.facts import Venue
+from unified_ws.facts import Heartbeat, Venue
 from unified_ws.observe import Observe
 from unified_ws.proxies import Proxies
 from unified_ws.rest import RestBridge, described, unborn
@@ -360,6 +360,10 @@ class Exchange(WatchDerivatives, WatchLater, StreamMethods, Observe, RestMethods
         """Return `url` as the gateway wants it."""
         gateway = self._settings.gateway
         return gateway.socket_url(url) if gateway else url
+
+    def heartbeat(self, dictated: Heartbeat) -> Heartbeat:
+        """Return the heartbeat that a venue dictates, with what the user says instead."""
+        return replaced(dictated, self._settings.ws.heartbeat)
 
     def socket_proxy(self) -> tuple[str | None, str | None]:
         """Return the proxy for sockets and its kind (`http` or `socks`); None: direct."""

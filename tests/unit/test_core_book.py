@@ -663,3 +663,36 @@ def test_waiters_are_woken_by_books_only() -> None:
     assert Waiter.woken == 1
     host: Any = made.host
     assert host.first == 1
+
+
+def test_ids_that_fall_without_a_word_are_no_repeats() -> None:
+    """A venue that counts anew must not freeze the book: a repeat is never that much newer."""
+    made = stream()
+    made.accept([update(prev=5, last=6)], 1.0, 7)
+    made.feed(update("rest", [(1.0, 1.0)], [(2.0, 1.0)], last=6, at_ms=1_000), 1.0)
+    made.accept([update(bids=[(1.0, 2.0)], prev=6, last=7, at_ms=1_000)], 1.0, 7)
+    made.accept([update(bids=[(1.0, 9.0)], prev=2, last=3, at_ms=1_000)], 1.0, 7)
+    assert made.duplicates == 1
+    book = made.current()
+    assert book is not None
+    assert book.top_bids(1) == [[1.0, 2.0]]
+    made.accept([update(bids=[(1.0, 9.0)], prev=1, last=2, at_ms=12_000)], 1.0, 7)
+    assert made.current() is None
+
+
+def test_a_streamed_book_that_reaches_less_and_less_far_asks_for_a_new_state() -> None:
+    """Its venue tells all changes, but its first state had only so many levels."""
+    made = stream(rest=False)
+    made.deepen(2)
+    bids = [(float(100 - n), 1.0) for n in range(8)]
+    asks = [(float(101 + n), 1.0) for n in range(8)]
+    first = update("snapshot", bids, asks, last=1)
+    first.depth = 8
+    made.accept([first], 1.0, 7)
+    assert made.current() is not None
+    assert isinstance(made.host, Host)
+    assert made.host.thinned == 0
+    gone = [(price, 0.0) for price, _ in bids[:7]]
+    made.accept([update(bids=gone, prev=1, last=2)], 1.0, 7)
+    assert made.current() is not None
+    assert made.host.thinned == 1

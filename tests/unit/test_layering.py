@@ -26,7 +26,7 @@ LAYERS = (
     "core",
     "shell config formats gateway proxies registry venue_files rest rest_call rest_methods",
     "(everything else)",
-    "cli cli_output cli_serve cli_source cli_venues cli_watch __main__ testing",
+    "cli cli_doctor cli_output cli_serve cli_source cli_venues cli_watch __main__ testing",
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 RANKS |= dict.fromkeys(("rest_data", "rest_account", "rest_orders", "rest_trading"), RANKS["rest"])

@@ -18,6 +18,8 @@ from typing import Literal
 from unified_ws.events import BookUpdate, Level
 
 BUFFERED_DELTAS = 20_000
+RENUMBERED_MS = 10_000
+"""A lower id of an update that is this much newer than the book is no repeat."""
 UNSEEN = 3
 """After so many updates without a look, sorting anew is cheaper than keeping the order."""
 
@@ -378,9 +380,9 @@ class BookSync:
         have, prev, last = self.book.nonce, update.prev_id, update.last_id
         if prev is not None and have is not None and prev != have and last is not None:
             repeats = last == have and prev == self._before
-            if repeats or (last <= have and not self.chained):
+            if repeats or (last <= have and not self.chained and not self._begins_anew(update)):
                 return Verdict.STALE
-            if self.chained or prev > have:
+            if self.chained or prev > have or last <= have:
                 self.invalidate()
                 if self.source == "rest":
                     self._buffer.append(update)
@@ -397,6 +399,11 @@ class BookSync:
             if self._renewal is not None and (last or 0) >= (self._renewal.last_id or 0):
                 self._renew()
         return Verdict.APPLIED
+
+    def _begins_anew(self, update: BookUpdate) -> bool:
+        """Say whether the venue counts from the beginning again, without a word about it."""
+        mine, theirs = self.book.timestamp_ms, update.timestamp_ms
+        return mine is not None and theirs is not None and theirs > mine + RENUMBERED_MS
 
     def _older(self, update: BookUpdate) -> bool:
         mine, theirs = self.book.timestamp_ms, update.timestamp_ms

@@ -85,12 +85,15 @@ class BookStream(Stream):
 
     def _reaches(self, book: Book) -> bool:
         """Say whether any row is proven; before that is so, ask for a new full book."""
-        if book.depth is None or self.depth is None or self.snapshot is None:
+        if book.depth is None or self.depth is None:
             return True
         bids, asks = book.proven()
         if (book.low and bids < book.depth) or (book.high < inf and asks < book.depth):
             few = min(bids if book.low else book.depth, asks if book.high < inf else book.depth)
-            if few < min(self.depth * 5 // 4, book.depth * 3 // 4):
+            enough = min(self.depth * 5 // 4, book.depth * 3 // 4)
+            if self.snapshot is None:  # a new one costs a subscription, not a question
+                enough = min(self.depth, book.depth // 4)
+            if few < enough:
                 self.host.thin(self)
             return few > 0
         return True

@@ -106,7 +106,7 @@ class QuotesFromBook(RowStream):
         ask: tuple[float | None, float | None] = asks[0] if asks else (None, None)
         row = BidAsk(
             book.symbol, book.timestamp_ms, bid[0], bid[1], ask[0], ask[1], book.nonce,
-            received_ns=book.received_ns,
+            {}, received_ns=book.received_ns,
         )  # fmt: skip
         old = self.latest.get(book.symbol)
         if old is not None and _same(row, old):

@@ -32,8 +32,10 @@ OVERLAP_S = 1.0
 RENEW_S = (2.0, 60.0)
 """A book that reaches less and less far is renewed at most so often: ever more slowly, to the
 second, while it has to be done again and again."""
-STEADY_S = 30.0
-"""A book that holds so long is asked for at once when it breaks."""
+STEADY_S = 120.0
+"""A book that holds so long is subscribed anew at once when it breaks; one that does not, ever more
+slowly: some markets are crossed for hours (call auctions), and venues count subscriptions."""
+ANEW_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 HISTORY_TRIES = 4
 RETRY_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
@@ -103,9 +105,9 @@ class Recovery:
         if not stream.adrift:
             return FIRST_STATE_S
         case = self._cases.get(stream)
-        if case is None or not case.tries or now - case.healed_at > STEADY_S:
+        if case is None or now - case.healed_at > STEADY_S:
             return 0.0
-        return RETRY_S[min(case.tries, len(RETRY_S) - 1)]  # it keeps breaking: ever more slowly
+        return ANEW_S[min(case.tries, len(ANEW_S) - 1)]
 
     def healed(self, stream: Stream, now: float) -> None:
         """Note that a book has got its first state in the stream."""
@@ -171,16 +173,19 @@ class Recovery:
         """Have the venue send a first state again: it does so on subscribing."""
         if not stream.healthy:
             return
-        for entry in self._engine.entries_of(stream):
-            link = self._engine.links.get(entry.owner)
-            if link is not None:
-                link.topics.renew(entry.route.topic)
-                self._engine.subscribing.plan(link, now)
+        self._renew_topics(stream, now)
         stream.adrift = False
         reason = stream.reason if stream.delivered else "its first state has not come"
         self._engine.notice("resync", stream=stream, reason=reason)
         case.at = now + max(FIRST_STATE_S, RETRY_S[min(case.tries, len(RETRY_S) - 1)])
         case.tries += 1
+
+    def _renew_topics(self, stream: BookStream, now: float) -> None:
+        for entry in self._engine.entries_of(stream):
+            link = self._engine.links.get(entry.owner)
+            if link is not None:
+                link.topics.renew(entry.route.topic)
+                self._engine.subscribing.plan(link, now)
 
     def renew(self, stream: Stream, now: float) -> None:
         """Ask for a full book although there is a valid one: its proven rows run out."""
@@ -188,11 +193,15 @@ class Recovery:
         since = now - case.renewed_at
         if case.asked or since < case.renew_wait or not isinstance(stream, BookStream):
             return
-        if stream.snapshot is None or not stream.healthy:
+        if not stream.healthy:
             return
         least, most = RENEW_S
         case.renew_wait = least if since > 2 * most else min(most, max(least, 2 * case.renew_wait))
-        case.asked, case.renewed_at = True, now
+        case.renewed_at = now
+        if stream.snapshot is None:
+            self._renew_topics(stream, now)  # its next state replaces this one
+            return
+        case.asked = True
         stream.sync.record()
         rest = stream.snapshot.rest(stream.depth or 0)
         self._engine.actions.append(Fetch(stream, "renewal", rest, 3, case.epoch))

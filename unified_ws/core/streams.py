@@ -290,7 +290,7 @@ def quote_of(event: Any) -> BidAsk | None:
     bid: tuple[float | None, float | None] = max(event.bids, default=(None, None))
     ask: tuple[float | None, float | None] = min(event.asks, default=(None, None))
     return BidAsk(
-        event.symbol, event.timestamp_ms, bid[0], bid[1], ask[0], ask[1], event.last_id
+        event.symbol, event.timestamp_ms, bid[0], bid[1], ask[0], ask[1], event.last_id, {}
     )
 
 

@@ -241,8 +241,9 @@ class Client:
         reason, code, error = "", None, None
         try:
             dial = await self._dial(link, socket)
+            beat = dial.heartbeat and self._around.heartbeat(dial.heartbeat)
             self.engine.opened(
-                link, self.loop.time(), heartbeat=dial.heartbeat, carries=dial.carries,
+                link, self.loop.time(), heartbeat=beat, carries=dial.carries,
                 wall_ns=time.time_ns(),
             )  # fmt: skip
             for frame in dial.greeting:

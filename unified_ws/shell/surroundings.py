@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from unified_ws.adapter import Rest
 from unified_ws.core.actions import Notice
 from unified_ws.errors import DialFailed
+from unified_ws.facts import Heartbeat
 
 
 class Surroundings(Protocol):
@@ -29,6 +30,9 @@ class Surroundings(Protocol):
 
     def redirected(self, url: str) -> str:
         """Return `url` as the gateway wants it."""
+
+    def heartbeat(self, dictated: Heartbeat) -> Heartbeat:
+        """Return the heartbeat that a venue dictates, with what the user says instead."""
 
     def socket_proxy(self) -> tuple[str | None, str | None]:
         """Return the proxy for sockets and its kind."""
@@ -63,6 +67,10 @@ class Nobody:
     def redirected(self, url: str) -> str:
         """Leave `url` alone."""
         return url
+
+    def heartbeat(self, dictated: Heartbeat) -> Heartbeat:
+        """Leave it alone."""
+        return dictated
 
     def socket_proxy(self) -> tuple[str | None, str | None]:
         """Know of no proxy."""
