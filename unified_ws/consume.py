@@ -146,6 +146,8 @@ class Reading:
             mine = mine.get("defaultType") or mine.get("type")
         general = self.options.get("defaultType") or self.options.get("type")
         found = str(params.get("type") or mine or general or self._venue.market_types[0])
+        if found not in self._venue.market_types:
+            found = self._venue.market_types[0]
         # What only contracts have means them where nothing else was said, as in ccxt.
         return "swap" if found == "spot" and kind in _CONTRACTS_ONLY else found
 

@@ -477,10 +477,10 @@ class Observe:
             if name.startswith(("watch", "unWatch")) or name.endswith("Ws"):
                 found[name] = False
         found["ws"] = True
-        for kind in self._venue.kinds:
-            for name in _HAS[kind]:
-                found[name] = True
-                found[f"un{name[0].upper()}{name[1:]}"] = True
+        for kind, names in _HAS.items():
+            for name in names:
+                offered = kind in self._venue.kinds
+                found[name] = found[f"un{name[0].upper()}{name[1:]}"] = offered
         return found
 
 

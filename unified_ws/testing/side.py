@@ -35,6 +35,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from unified_ws.registry import adapters
+
 from ._recorded_side import RecordedSide
 from ._specs import spec_of
 from ._window import Window
@@ -224,7 +226,7 @@ class VenueSide(RecordedSide, abc.ABC):
 
 
 def venue_side(venue: str) -> type[VenueSide]:
-    """Find the server side of a venue.
+    """Find the server side of a venue; venues of one file of `exchanges/` share one.
 
     Raises:
         LookupError: There is none; the message lists those there are.
@@ -232,6 +234,8 @@ def venue_side(venue: str) -> type[VenueSide]:
     from . import venues
 
     known = sorted(m.name for m in pkgutil.iter_modules(venues.__path__) if m.name[0] != "_")
+    if venue not in known and venue in adapters():
+        venue = adapters()[venue].__module__.rpartition(".")[2]
     if venue not in known:
         raise LookupError(f"No fake of {venue!r}. There are fakes of: {', '.join(known)}.")
     module = importlib.import_module(f"{venues.__name__}.{venue}")

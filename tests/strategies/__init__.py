@@ -1,0 +1,1 @@
+"""Programs as users write them: they know no venue, only its name."""
