@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+import msgspec
+
 from unified_ws import formats
 from unified_ws.consume import CCXT_FACE, Reading, in_turn, owner
 from unified_ws.core.books import BookStream
@@ -366,6 +368,8 @@ class Watch(Reading):
                 continue
             if wanted is not None and stream.symbol not in wanted:
                 continue
+            if "limit" in params and not self._reads(stream, int(str(params["limit"]))):
+                continue  # ccxt's way to say which of several depths
             if chosen and not chosen & set(stream.sub.channel.values()):
                 continue
             if timeframes and stream.sub.timeframe not in timeframes.get(stream.symbol or "", ()):
@@ -379,3 +383,8 @@ class Watch(Reading):
             engine.release(stream, CCXT_FACE, client.loop.time())
         client.perform()
         return True
+
+    def _reads(self, stream: Stream, depth: int) -> bool:
+        """Say whether a book of `depth` levels would come from this stream."""
+        sub = msgspec.structs.replace(stream.sub, depth=depth)
+        return tuple(route.topic for route in self._adapter.route(sub)) == stream.topics

@@ -171,3 +171,98 @@ def test_books_of_different_depth_are_streams_of_their_own() -> None:
     best = stage.engine.stream(ws.Sub(ws.Kind.BOOK, market(), depth=1), 0.0)
     assert deep is also
     assert best is not deep
+
+
+def full(at_ms: int) -> tuple[ws.Event, ...]:
+    """Build what a venue says first on a topic of partial rows."""
+    return ws.Ticker("A", at_ms, last=10.0, bid=9.0), ws.FundingRate("A", at_ms, 0.0001, 99)
+
+
+def test_a_kind_that_comes_late_to_a_topic_has_it_told_again() -> None:
+    """The full row has passed: what a partial one leaves out would be missing for hours."""
+    stage = Stage(Scripted(venue(), everything))
+    stage.hold(ws.Sub(ws.Kind.TICKER, market()))
+    stage.open()
+    ((_, _, call_id, _),) = stage.asked()
+    stage.say(ws.Ack(call_id))
+    stage.say(ws.Batch("all:A", full(1)))
+    late = stage.hold(ws.Sub(ws.Kind.FUNDING_RATE, market()))
+    assert late.healthy
+    stage.say(ws.Batch("all:A", (ws.FundingRate("A", 2, 0.0002, partial=True),)))
+    assert late.delivered == 0
+    stage.wait(0.01)
+    ((op, _, call_id, _),) = stage.asked()
+    assert op == "unsubscribe"
+    stage.say(ws.Ack(call_id))
+    stage.wait(0.01)
+    ((op, _, call_id, _),) = stage.asked()
+    assert op == "subscribe"
+    stage.say(ws.Batch("all:A", full(3)), ws.Ack(call_id))
+    assert [row.funding_timestamp_ms for row in late.rows.rows] == [99]
+    stage.wait(60.0)
+    assert stage.asked() == []
+
+
+def test_a_venue_that_never_says_everything_is_heard_all_the_same() -> None:
+    """After the topic has been told again a partial row is all there is."""
+    stage = Stage(Scripted(venue(), everything))
+    stage.hold(ws.Sub(ws.Kind.TICKER, market()))
+    stage.open()
+    ((_, _, call_id, _),) = stage.asked()
+    stage.say(ws.Ack(call_id))
+    late = stage.hold(ws.Sub(ws.Kind.FUNDING_RATE, market()))
+    partial = ws.Batch("all:A", (ws.FundingRate("A", 2, 0.0002, partial=True),))
+    stage.say(partial)
+    for _ in range(2):
+        stage.wait(0.01)
+        ((_, _, call_id, _),) = stage.asked()
+        stage.say(ws.Ack(call_id))
+    stage.say(partial)
+    assert late.delivered == 1
+
+
+def test_a_second_stream_of_a_kind_begins_with_what_the_first_knows() -> None:
+    """Two names of one channel: nothing is asked for again."""
+    stage = Stage(Scripted(venue(), everything))
+    stage.hold(ws.Sub(ws.Kind.TICKER, market(), channel={"name": "a"}))
+    stage.open()
+    ((_, _, call_id, _),) = stage.asked()
+    stage.say(ws.Ack(call_id))
+    stage.say(ws.Batch("all:A", full(1)))
+    late = stage.hold(ws.Sub(ws.Kind.TICKER, market(), channel={"name": "b"}))
+    stage.say(ws.Batch("all:A", (ws.Ticker("A", 2, bid=9.5, partial=True),)))
+    assert [(row.last, row.bid) for row in late.rows.rows] == [(10.0, 9.5)]
+    stage.wait(1.0)
+    assert stage.asked() == []
+
+
+def test_a_second_name_of_a_book_begins_with_its_state() -> None:
+    """The first state has passed, and a copy of it is as good."""
+    stage = Stage(Scripted(venue(), one_topic), {"main X-USD": "X/USD"})
+    first = stage.hold(ws.Sub(ws.Kind.BOOK, market("X/USD", "X-USD")))
+    stage.open()
+    ((_, _, call_id, _),) = stage.asked()
+    stage.say(ws.Ack(call_id))
+    whole = ws.BookUpdate("X/USD", "snapshot", [(1.0, 1.0)], [(2.0, 1.0)], 5, 7)
+    stage.say(ws.Batch("order_book:X-USD", (whole,)))
+    second = stage.hold(ws.Sub(ws.Kind.BOOK, market("X/USDC", "X-USD")))
+    assert second.valid
+    change = ws.BookUpdate("X/USD", "delta", [(1.5, 1.0)], [], 6, 8, 7)
+    stage.say(ws.Batch("order_book:X-USD", (change,)))
+    for stream, symbol in ((first, "X/USD"), (second, "X/USDC")):
+        assert stream.current().top_bids(5) == [[1.5, 1.0], [1.0, 1.0]]
+        assert stream.rows.rows[-1].symbol == symbol
+    stage.wait(60.0)
+    assert stage.asked() == []
+
+
+def test_a_book_that_joins_quotes_of_its_topic_has_it_told_again() -> None:
+    """Nobody has kept the state that it needs."""
+    stage = Stage(Scripted(venue(), everything))
+    stage.hold(ws.Sub(ws.Kind.BIDS_ASKS, market()))
+    stage.open()
+    ((_, _, call_id, _),) = stage.asked()
+    stage.say(ws.Ack(call_id))
+    stage.hold(ws.Sub(ws.Kind.BOOK, market()))
+    stage.wait(0.01)
+    assert [request[0] for request in stage.asked()] == ["unsubscribe"]

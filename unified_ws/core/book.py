@@ -260,6 +260,11 @@ def _bounds(update: BookUpdate) -> tuple[float, float]:
     return low, high
 
 
+def _much_later(update: BookUpdate, than: Book | BookUpdate) -> bool:
+    mine, theirs = than.timestamp_ms, update.timestamp_ms
+    return mine is not None and theirs is not None and theirs > mine + RENUMBERED_MS
+
+
 class Verdict(StrEnum):
     """What an update did."""
 
@@ -287,7 +292,8 @@ class BookSync:
     """
 
     __slots__ = (
-        "_before", "_buffer", "_recent", "_renewal", "applied", "book", "chained", "source", "valid",
+        "_before", "_buffer", "_recent", "_renewal", "_stale", "applied", "book", "chained", "source",
+        "valid",
     )  # fmt: skip
 
     def __init__(
@@ -302,6 +308,7 @@ class BookSync:
         self._buffer: deque[BookUpdate] = deque(maxlen=BUFFERED_DELTAS)
         self._recent: deque[BookUpdate] | None = None
         self._renewal: BookUpdate | None = None
+        self._stale: BookUpdate | None = None
 
     @property
     def waiting_deltas(self) -> int:
@@ -367,14 +374,18 @@ class BookSync:
             if self.valid:
                 return self._delta(update)
             if self.source == "rest":  # else the state that comes in the stream is newer
+                first = self._buffer[0] if self._buffer else update
+                if (update.last_id or 0) < (first.last_id or 0) and _much_later(update, first):
+                    self._buffer.clear()  # no first state of the new count could follow these
                 self._buffer.append(update)
             return Verdict.BUFFERED
         if kind == "rest":
             return self._link(update)
         if kind == "whole" and self.valid and self._older(update):
             return Verdict.STALE
+        self._buffer.clear()  # a state in the stream is newer than what came before it
         self._first(update)
-        return self._replay()
+        return Verdict.APPLIED
 
     def _delta(self, update: BookUpdate) -> Verdict:
         have, prev, last = self.book.nonce, update.prev_id, update.last_id
@@ -402,8 +413,11 @@ class BookSync:
 
     def _begins_anew(self, update: BookUpdate) -> bool:
         """Say whether the venue counts from the beginning again, without a word about it."""
-        mine, theirs = self.book.timestamp_ms, update.timestamp_ms
-        return mine is not None and theirs is not None and theirs > mine + RENUMBERED_MS
+        if self.book.timestamp_ms is not None:
+            return _much_later(update, self.book)
+        # A state by REST may have no time: then that of the first update that it made stale counts.
+        self._stale = self._stale or update
+        return _much_later(update, self._stale)
 
     def _older(self, update: BookUpdate) -> bool:
         mine, theirs = self.book.timestamp_ms, update.timestamp_ms
@@ -433,6 +447,7 @@ class BookSync:
             self.invalidate()  # one side of it may have been taken already
             raise
         self.valid = True
+        self._stale = None
         self.applied = [update]
 
     def _replay(self) -> Verdict:

@@ -57,6 +57,25 @@ class BookStream(Stream):
         self.reason = "waiting for its first state"
         self._ahead: deque[BookUpdate] = deque(maxlen=BUFFERED_DELTAS)
 
+    def joined(self, others: Sequence[Stream], now: float) -> None:
+        """Begin with the state of another book of the same topic, or have it told again."""
+        if self.snapshot is not None:
+            return
+        books = [other for other in others if isinstance(other, BookStream)]
+        for other in books:
+            book = other.sync.book
+            if other.valid:
+                first = BookUpdate(
+                    self.symbol or "", "snapshot", book.level_bids(None), book.level_asks(None),
+                    book.timestamp_ms, book.nonce, None, book.depth, book.received_ns,
+                    (book.low, book.high),
+                )  # fmt: skip
+                self.feed(first, now)
+                return
+        if not books and self.healthy:
+            self.adrift = True
+            self.host.care(self)
+
     @property
     def valid(self) -> bool:
         """Say whether the book is in step with the venue, as far as its rules can tell."""

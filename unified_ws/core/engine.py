@@ -196,6 +196,7 @@ class Engine:
             if stream.source is not None:
                 self._follow(stream, stream.source, now)
                 return
+            late: list[Stream] = []
             for route in stream.routes:
                 if route.poll is not None:
                     self.polling.begin(stream, route, now)
@@ -203,6 +204,8 @@ class Engine:
                 entries = self.entries[route.endpoint]
                 entry = entries.get(route.topic)
                 if entry is not None:
+                    if self._told(entry):
+                        late += entry.streams
                     entry.streams.append(stream)  # it has its place already
                     continue
                 entry = entries[route.topic] = TopicEntry(route)
@@ -213,6 +216,14 @@ class Engine:
                     self.release(stream, holder, now)
                     raise
             self.refresh(stream, now)
+            if late:
+                stream.joined(late, now)
+
+    def _told(self, entry: TopicEntry) -> bool:
+        """Say whether the venue has been asked for a topic already: its first words have passed."""
+        link = self.links.get(entry.owner)
+        topic = link.topics.by_name.get(entry.route.topic) if link is not None else None
+        return topic is not None and topic.told == "subscribe"
 
     def _follow(self, stream: Stream, source: Stream, now: float) -> None:
         source.followers.append(stream)
@@ -285,6 +296,10 @@ class Engine:
     def care(self, stream: Stream) -> None:
         """Fetch what a stream is missing."""
         self.recovery.look_at(stream, stream.data_at)
+
+    def anew(self, stream: Stream, now: float) -> None:
+        """Have the venue tell a topic from the beginning."""
+        self.recovery.anew(stream, now)
 
     def healed(self, stream: Stream, now: float) -> None:
         """Note that a book has got its first state in the stream."""

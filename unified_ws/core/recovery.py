@@ -173,14 +173,15 @@ class Recovery:
         """Have the venue send a first state again: it does so on subscribing."""
         if not stream.healthy:
             return
-        self._renew_topics(stream, now)
+        self.anew(stream, now)
         stream.adrift = False
         reason = stream.reason if stream.delivered else "its first state has not come"
         self._engine.notice("resync", stream=stream, reason=reason)
         case.at = now + max(FIRST_STATE_S, RETRY_S[min(case.tries, len(RETRY_S) - 1)])
         case.tries += 1
 
-    def _renew_topics(self, stream: BookStream, now: float) -> None:
+    def anew(self, stream: Stream, now: float) -> None:
+        """Subscribe the topics of a stream again, unless that is under way."""
         for entry in self._engine.entries_of(stream):
             link = self._engine.links.get(entry.owner)
             if link is not None:
@@ -199,7 +200,7 @@ class Recovery:
         case.renew_wait = least if since > 2 * most else min(most, max(least, 2 * case.renew_wait))
         case.renewed_at = now
         if stream.snapshot is None:
-            self._renew_topics(stream, now)  # its next state replaces this one
+            self.anew(stream, now)  # its next state replaces this one
             return
         case.asked = True
         stream.sync.record()

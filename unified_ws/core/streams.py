@@ -60,6 +60,9 @@ class Host(Protocol):
     def care(self, stream: Stream) -> None:
         """Note that something must be fetched for the stream."""
 
+    def anew(self, stream: Stream, now: float) -> None:
+        """Have the venue tell a topic from the beginning."""
+
     def healed(self, stream: Stream, now: float) -> None:
         """Note that a book has got its first state in the stream."""
 
@@ -125,6 +128,12 @@ class Stream:
 
     def lost(self, reason: str) -> None:
         """Note that data may have been missed from here on."""
+
+    def joined(self, others: Sequence[Stream], now: float) -> None:
+        """Begin on a topic that others have subscribed before: its first words have passed."""
+
+    def renewed(self) -> None:
+        """Note that a topic of this stream has been subscribed again."""
 
     def followed(self, source: Stream) -> None:
         """Begin to be built from another stream."""
@@ -195,10 +204,25 @@ class RowStream(Stream):
         self._seen: dict[str, Any] = {}
         self._type = _ROWS[self.kind]
         self._subject = _SUBJECT[self.kind]
+        self._late = False
 
     def lost(self, reason: str) -> None:
         """Compare with nothing from before a loss: a venue may have begun to count anew."""
         self._seen.clear()
+        self._late = False
+
+    def joined(self, others: Sequence[Stream], now: float) -> None:
+        """Take what another stream of this kind knows, or else wait for a full row."""
+        for other in others:
+            if isinstance(other, RowStream) and other.kind is self.kind:
+                known = (self.mine(row) for row in other._seen.values())
+                self._seen = {row.symbol: row for row in known if row is not None}
+                return
+        self._late = True
+
+    def renewed(self) -> None:
+        """Take partial rows as they come: a full one would have come by now."""
+        self._late = False
 
     def accept(self, events: Sequence[Any], now: float, wall_ns: int) -> None:
         """Take rows that are not older than what we have."""
@@ -226,6 +250,10 @@ class RowStream(Stream):
             partial = getattr(row, "partial", False)
             if partial and old is not None:
                 row = completed(row, old)
+            elif partial and self._late:
+                # The full row came before this stream: have the venue say it again.
+                self.host.anew(self, now)
+                continue
             row.received_ns = wall_ns
             seen[row.symbol] = row
             if partial and all(getattr(row, name) is None for name in self._subject):

@@ -77,6 +77,7 @@ class Subscribing:
             if entry is not None:
                 self._engine.notice("subscribed", link=link, data=name)
                 for stream in entry.streams:
+                    stream.renewed()
                     self._engine.refresh(stream, now)
         if outcome.refused and silent:
             # Asked again and again without an answer: it is the connection that is deaf.
