@@ -27,6 +27,7 @@ from unified_ws.observe import Observe
 from unified_ws.proxies import Proxies
 from unified_ws.rest import RestBridge, described, unborn
 from unified_ws.rest_methods import RestMethods
+from unified_ws.shell.budgets import rest_budgets
 from unified_ws.shell.client import Client
 from unified_ws.shell.garbage import hold_still
 from unified_ws.shell.transport import Sessions
@@ -264,13 +265,18 @@ class Exchange(WatchDerivatives, WatchLater, StreamMethods, Observe, RestMethods
             context, trust_env=bool(getattr(self.rest, "aiohttp_trust_env", False)),
             compress=settings.compress,
         )  # fmt: skip
-        gateway = self._settings.gateway
-        key = gateway.base if gateway else (self._proxies().for_sockets.url or "direct")
-        client = self._running = Client(engine, self, sessions, budget_key=key, tap=self._wants_frames())
+        client = self._running = Client(
+            engine, self, sessions, budget_key=self._address(), tap=self._wants_frames()
+        )
         self._bridge.install()
         self._bridge.budgets = client.rest_budgets
         client.last = stand_by(self._venue.id, client, self._bridge)
         return client
+
+    def _address(self) -> str:
+        """Name where the venue sees us come from: it counts by address."""
+        gateway = self._settings.gateway
+        return gateway.base if gateway else (self._proxies().for_sockets.url or "direct")
 
     def _wrong_loop(self, old: asyncio.AbstractEventLoop) -> str:
         if old.is_closed():
@@ -332,6 +338,8 @@ class Exchange(WatchDerivatives, WatchLater, StreamMethods, Observe, RestMethods
             reload: Ask again although they are known.
             params: Passed to ccxt's `fetch_markets`.
         """
+        if self._running is None:
+            self._bridge.budgets = rest_budgets(self._venue, self._address())
         await self._bridge.load_markets(reload=reload, params=params)
         markets: dict[str, types.Market] = self.rest.markets
         return markets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unified_ws.core.limits import Budget
-from unified_ws.facts import Window
+from unified_ws.facts import Venue, Window
 
 _BUDGETS: dict[tuple[str, ...], Budget] = {}
 
@@ -14,3 +14,15 @@ def shared_budget(*key: str, window: Window | None, reserve: float = 0.0) -> Bud
     if budget is None or budget.window != window:
         budget = _BUDGETS[key] = Budget(window, reserve)
     return budget
+
+
+def rest_budgets(venue: Venue, address: str) -> dict[str, Budget]:
+    """Return the budgets of a venue's REST hosts; "" is the general one."""
+    found = {
+        name: shared_budget(
+            venue.id, f"rest {name}", address, window=host.budget, reserve=host.budget.n / 10
+        )
+        for name, host in venue.rest.items()
+    }
+    found.setdefault("", Budget(None))
+    return found

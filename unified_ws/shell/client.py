@@ -20,13 +20,12 @@ import aiohttp
 from unified_ws.adapter import Call, Dial, Rest
 from unified_ws.core.actions import DialLink, Fetch, HangUp, Notice, Ping, Send
 from unified_ws.core.engine import Engine
-from unified_ws.core.limits import Budget
 from unified_ws.core.link import Link
 from unified_ws.core.streams import Stream
 from unified_ws.errors import DialFailed
 from unified_ws.proxies import redact_url
 from unified_ws.shell import patience
-from unified_ws.shell.budgets import shared_budget
+from unified_ws.shell.budgets import rest_budgets, shared_budget
 from unified_ws.shell.dialing import explain
 from unified_ws.shell.garbage import let_go
 from unified_ws.shell.rest_queue import RestQueue
@@ -88,13 +87,7 @@ class Client:
             (e.limits.dials for e in venue.endpoints.values() if e.limits.dials is not None), None
         )
         self._dials = shared_budget(venue.id, "dials", budget_key, window=dials)
-        self.rest_budgets: dict[str, Budget] = {
-            name: shared_budget(
-                venue.id, f"rest {name}", budget_key, window=host.budget, reserve=host.budget.n / 10
-            )
-            for name, host in venue.rest.items()
-        }
-        self.rest_budgets.setdefault("", Budget(None))
+        self.rest_budgets = rest_budgets(venue, budget_key)
         self._rest = RestQueue(self._rest_call, self.rest_budgets, self._fetched, self._spawn)
         self._rearm()
 
