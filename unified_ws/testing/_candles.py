@@ -182,7 +182,7 @@ class Candles:
     def stats(self, now_ms: int, window_ms: int) -> Stats:
         """Sum up the minutes that touch the window which ends now."""
         minutes = self._series["1m"]
-        first = minutes[-1].open_ms if minutes else 0
+        first = minutes[-1].open_ms if minutes else now_ms
         skip = max(0, len(minutes) - 1 - (first - (now_ms - window_ms)) // MINUTE_MS - 1)
         inside = [m for m in minutes[skip:] if m.open_ms + MINUTE_MS > now_ms - window_ms]
         total = Candle(0, *(inside[0].open if inside else 0,) * 4)
