@@ -1030,6 +1030,24 @@ def test_an_answer_from_before_a_loss_is_dropped() -> None:
     assert is_valid(book)
 
 
+def test_trades_of_an_outage_are_fetched_even_if_there_was_none_before_it() -> None:
+    """A quiet market: what traded since the subscription is wanted, and nothing older."""
+    d = desk()
+    d.until(5.0)
+    stream = d.trades()
+    d.up()
+    d.lose()
+    d.until(d.now + 1.0)
+    d.up()
+    (fetch,) = d.fetches()
+    assert fetch.rest.method == "recent"  # there is no id to ask from
+    d.answer(fetch, rows(400, 500, 501, 502))  # their times in ms are ten times their ids
+    assert ids(stream) == [501, 502]
+    assert all(row.recovered for row in stream.rows.rows)
+    d.frame({"topic": "trades:A", "rows": rows(503)})
+    assert ids(stream) == [501, 502, 503]
+
+
 def test_a_dropped_connection_resyncs_its_books_once_the_deltas_flow() -> None:
     """100 books, one drop: one snapshot each, none before its first delta."""
     d = desk()
@@ -1040,7 +1058,7 @@ def test_a_dropped_connection_resyncs_its_books_once_the_deltas_flow() -> None:
     assert not any(book.valid for book in books)
     d.until(d.now + 1.0)
     assert [len(names) for names in d.up()] == [101]
-    assert d.fetches() == []
+    assert [fetch for fetch in d.fetches() if fetch.what == "snapshot"] == []
     for number in range(100):
         d.frame(delta(200, 201, f"B{number}"))
     fetches = d.fetches()

@@ -82,8 +82,12 @@ class Recovery:
                 self._ask_at(stream, now + FIRST_STATE_S)
             elif not stream.valid:
                 self._ask_at(stream, now + (0.0 if stream.sync.waiting_deltas else QUIET_BOOK_S))
-        elif isinstance(stream, TradeStream) and (stream.catching_up or stream.held):
-            if stream.counted and not stream.held:
+        elif isinstance(stream, TradeStream):
+            if stream.since_ms is None:
+                stream.since_ms = self._engine.wall_ns // 1_000_000
+            if not (stream.catching_up or stream.held):
+                return
+            if stream.counted and stream.last is not None and not stream.held:
                 return  # its next row will tell what is missing before it
             self._ask_at(stream, now)
 
@@ -264,7 +268,7 @@ class Recovery:
             self._give_up(stream, case, case.error or "the venue has no history to ask", now)
             return
         rest, after = history.recent, history.after
-        if after is not None and stream.contiguous:
+        if after is not None and stream.contiguous and stream.last is not None:
             # Exact where the newest page may not reach back far enough.
             rest = type(after)(
                 after.method, {**after.params, history.from_param: stream.last_number + 1},
@@ -294,7 +298,7 @@ class Recovery:
             self._again(case, error, now)
             return
         filled = stream.delivered - before
-        if stream.contiguous:
+        if stream.contiguous and last is not None:
             end = stream.last_number if hole is None else min(stream.last_number, hole[1])
             filled = end - number
         self._note(stream, last, fresh, filled, hole)
@@ -331,12 +335,14 @@ class Recovery:
         return min(row.number for row in rows) > left[1]
 
     def _belongs(self, row: Trade, stream: TradeStream) -> bool:
+        if stream.last is None:
+            return row.timestamp_ms >= (stream.since_ms or 0)
         hole = stream.hole()
         if stream.counted:  # rows of REST are single: beyond the hole they are part of a held one
             return hole is not None and hole[0] <= row.number <= hole[1]
         if stream.contiguous:
             return row.number > stream.last_number
-        return stream.last is None or row.timestamp_ms >= stream.last.timestamp_ms
+        return row.timestamp_ms >= stream.last.timestamp_ms
 
     def _note(
         self, stream: TradeStream, last: Trade | None, fresh: Sequence[Trade], filled: int,

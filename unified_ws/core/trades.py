@@ -30,6 +30,7 @@ class TradeStream(Stream):
 
     Attributes:
         last: The last row delivered.
+        since_ms: When the stream was first up, Unix ms: what traded later belongs to it.
         held: Rows that came after a hole, by their first id, waiting for what belongs before them.
         hole_since: When the hole was seen, monotonic seconds; None while there is none.
     """
@@ -40,6 +41,7 @@ class TradeStream(Stream):
         self.counted = self.routes[0].counted_ids
         self.history = self.routes[0].history
         self.last: Trade | None = None
+        self.since_ms: int | None = None
         self.last_number = -2  # no id follows it: the first row takes the long way
         self.held: dict[int, Trade] = {}
         self.hole_since: float | None = None
@@ -49,7 +51,7 @@ class TradeStream(Stream):
 
     def lost(self, reason: str) -> None:
         """Note a loss: after the connection is back, what passed meanwhile is fetched."""
-        if self.last is not None:
+        if self.last is not None or self.since_ms is not None:
             self.catching_up = self.history is not None
             self.down_reason = reason
 
