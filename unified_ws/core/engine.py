@@ -171,8 +171,16 @@ class Engine:
         """Build the error for data that the venue does not have."""
         who = f"{self.venue.id} {method or sub.kind}()"
         if sub.market is not None:
+            switches = self.venue.switches.get(sub.kind, {})
+            chosen = {"timeframe": sub.timeframe} if sub.timeframe else {}
+            chosen |= {
+                name: value
+                for name, value in sub.channel.items()
+                if name not in switches or value != switches[name].default
+            }
+            how = ", ".join(f"{name} {value!r}" for name, value in chosen.items())
             text = f"{who} is not supported for {sub.market.symbol}"
-            return CCXT_ERRORS["NotSupported"](text)
+            return CCXT_ERRORS["NotSupported"](f"{text} with {how}" if how else text)
         text = f"{who} needs a list of symbols: no stream has all {sub.market_type} markets"
         return CCXT_ERRORS["ArgumentsRequired"](text)
 
