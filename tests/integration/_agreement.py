@@ -331,7 +331,8 @@ async def agree(
     assert (unexplained, gone) == (set(), set()), f"{unexplained=}, explained but {gone=}"
     if not case.lossy:
         alone = found.ours.keys() ^ found.theirs.keys()
-        assert not alone, f"only one has {[key for key in found.ours if key in alone]} and " + (
+        assert not alone, (
+            f"only one has {[key for key in found.ours if key in alone]} and "
             f"{[key for key in found.theirs if key in alone]}"
         )
     shared = len(found.ours.keys() & found.theirs.keys())

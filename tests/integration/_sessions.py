@@ -28,6 +28,7 @@ from unified_ws.testing import Replay
 from unified_ws.testing._recording import Frame
 
 _QUIET_TURNS = 30
+_WHOLE = {"liquidations": "stream_liquidations_for_symbols"}
 METHODS: Mapping[str, str] = {
     "trades": "stream_trades",
     "books": "stream_order_book",
@@ -90,14 +91,15 @@ class Session:
 
     def dicts(self, kind: str, market: str, timeframe: str = "") -> list[Any]:
         """Return rows as the ccxt face hands them out, to compare with `Said`."""
-        ex = self._exchange
-        market_of = ex._bridge.market
+        bridge = self._exchange._bridge
         build: Mapping[str, Callable[[Any], Any]] = {
-            "trades": lambda row: formats.trade_dict(row, market_of(row.symbol)),
+            "trades": lambda row: formats.trade_dict(row, bridge.market(row.symbol)),
             "candles": lambda row: list(formats.candle_row(row)),
-            "tickers": ex._ticker_dict,
-            "quotes": ex._ticker_dict,
-            "mark prices": ex._ticker_dict,
+            "tickers": lambda row: formats.ticker_dict(row, bridge.safe_ticker),
+            "quotes": formats.bid_ask_dict,
+            "mark prices": lambda row: formats.mark_price_dict(row, bridge.safe_ticker),
+            "funding rates": formats.funding_rate_dict,
+            "liquidations": lambda row: formats.liquidation_dict(row, bridge.market(row.symbol)),
         }
         return [build[kind](row) for row in self.rows(kind, market, timeframe)]
 
@@ -230,7 +232,8 @@ def _stream(ex: unified_ws.Exchange, watch: Watch) -> Any:
     if watch.kind == "quotes":
         return method([symbol] if symbol else None, params=params)
     if symbol is None:
-        return getattr(ex, f"{METHODS[watch.kind].removesuffix('s')}s")(None, params=params)
+        whole = _WHOLE.get(watch.kind, f"{METHODS[watch.kind]}s")
+        return getattr(ex, whole)(None, params=params)
     return method(symbol, params=params)
 
 

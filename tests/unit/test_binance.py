@@ -16,6 +16,7 @@ from unified_ws.venues.binance import VENUE, Binance
 
 BINANCE = Binance()
 MARKET = ws.Market("BNB/BTC", "BNBBTC", base="BNB", quote="BTC")
+ONLY_CONTRACTS = (Kind.MARK_PRICE, Kind.FUNDING_RATE, Kind.LIQUIDATIONS, Kind.OPEN_INTEREST)
 _SYMBOLS = {"BNBBTC": "BNB/BTC", "BTCUSDT": "BTC/USDT", "BNBUSDT": "BNB/USDT"}
 
 # The inner objects below are the sheet's, with its section.
@@ -307,7 +308,6 @@ def test_a_shutdown_is_announced_in_either_form(frame: bytes) -> None:
         (sub(Kind.TICKER, name="ticker_4h"), "bnbbtc@ticker_4h"),
         (sub(Kind.TICKER, name="ticker_1d"), "bnbbtc@ticker_1d"),
         (sub(Kind.TICKER, whole=True, name="miniTicker"), "!miniTicker@arr"),
-        (sub(Kind.TICKER, whole=True, name="ticker"), "!miniTicker@arr"),
         (sub(Kind.TICKER, whole=True, name="ticker_1h"), "!ticker_1h@arr"),
         (sub(Kind.BIDS_ASKS, name="bookTicker"), "bnbbtc@bookTicker"),
         (sub(Kind.OHLCV, timeframe="1m", name="kline", timezone=""), "bnbbtc@kline_1m"),
@@ -331,18 +331,28 @@ def test_every_value_of_every_switch_makes_a_topic_that_is_decoded() -> None:
         "trade": TRADE, "aggTrade": AGG, "depth": DEPTH, "ticker": TICKER, "miniTicker": MINI,
         "bookTicker": QUOTE, "kline": KLINE,
     }  # fmt: skip
+    nowhere = set()
     for kind, switches in VENUE.switches.items():
         names = list(switches)
         for name in names:
             for value in switches[name].values:
                 channel = {other: switches[other].default for other in names} | {name: value}
                 timeframe = "1m" if kind is Kind.OHLCV else ""
-                (route,) = BINANCE.route(ws.Sub(kind, MARKET, timeframe=timeframe, channel=channel))
-                family = route.topic.partition("@")[2].partition("@")[0].partition("_")[0]
-                assert len(read(route.topic, frames[family]).events) == 1
+                routes = BINANCE.route(ws.Sub(kind, MARKET, timeframe=timeframe, channel=channel))
+                if not routes:
+                    nowhere.add((kind, value))
+                for route in routes:
+                    family = route.topic.partition("@")[2].partition("@")[0].partition("_")[0]
+                    assert len(read(route.topic, frames[family]).events) == 1
         for switch in switches.values():
             assert switch.default in switch.values
             assert set(switch.defaults.values()) <= set(switch.values)
+    assert nowhere == {
+        *((Kind.BOOK, rate) for rate in ("0", "250", "500")),  # 6.1: futures have these
+        *((Kind.OHLCV, f"{price}PriceKline") for price in ("index", "mark")),  # 5.4: COIN-M
+        *((kind, value) for kind in (Kind.MARK_PRICE, Kind.FUNDING_RATE)
+          for value in ("markPrice", "True", "False")),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("timeframe", VENUE.timeframes)
@@ -351,6 +361,19 @@ def test_every_timeframe_has_a_stream(timeframe: str) -> None:
     channel = {"name": "kline", "timezone": ""}
     (route,) = BINANCE.route(ws.Sub(Kind.OHLCV, MARKET, timeframe=timeframe, channel=channel))
     assert route.topic == f"bnbbtc@kline_{timeframe}"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        *(sub(kind, name="markPrice", use1sFreq="True") for kind in ONLY_CONTRACTS),
+        sub(Kind.TICKER, whole=True, name="ticker"),
+        sub(Kind.BIDS_ASKS, whole=True, name="bookTicker"),
+    ],
+)
+def test_what_spot_does_not_have(wanted: ws.Sub) -> None:
+    """1.5, 5.3, 5.5: no mark price, no full tickers and no quotes of all markets."""
+    assert BINANCE.route(wanted) == ()
 
 
 @pytest.mark.parametrize("op", ["subscribe", "unsubscribe"])
@@ -454,6 +477,5 @@ def test_the_facts_of_the_sheet() -> None:
         20,
         60,
     )
-    assert VENUE.rest is not None
-    assert VENUE.rest.budget == ws.Window(n=6000, per_s=60)
+    assert VENUE.rest[""].budget == ws.Window(n=6000, per_s=60)
     assert not any(rule.final for rule in VENUE.closes.values())

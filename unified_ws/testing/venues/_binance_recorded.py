@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from ..market import E8, Spec
+from ..market import E8, Spec, spec_of
 from ..side import Recorded, VenueSide
-from ._binance_streams import WINDOWS, parse
+from ._binance_futures import parse_futures
+from ._binance_products import (
+    COINM,
+    SPOT,
+    USDM,
+    joined,
+    market_id,
+    of_product,
+    place_of,
+    product_at,
+    split,
+)
+from ._binance_streams import WINDOWS, Stream, parse
 
 # longest first, so that FDUSD is tried before USD
 _QUOTES = (
@@ -48,8 +61,15 @@ _CHANNELS = {
     "24hrTicker": "ticker",
     "24hrMiniTicker": "miniTicker",
     "depthUpdate": "depth",
+    "markPriceUpdate": "markPrice",
     **{f"{window}Ticker": f"ticker_{window}" for window in WINDOWS},
 }
+
+
+_DATED = re.compile(r"(\w+?)_(PERP|\d{6})")
+_APIS = {"/fapi/": "fapi/", "/dapi/": "dapi/", "/api/": ""}
+_DEPTH_KEYS = {SPOT: "depth", USDM: "fapi/depth", COINM: "dapi/depth"}
+_LISTINGS = {"exchangeInfo": SPOT, "fapi/exchangeInfo": USDM, "dapi/exchangeInfo": COINM}
 
 
 class RecordedBinance(VenueSide):
@@ -59,13 +79,20 @@ class RecordedBinance(VenueSide):
     def specs_of(cls, market_ids: Iterable[str], books: Mapping[str, bytes]) -> list[Spec]:
         """Describe markets by splitting ids at a known quote; snapshots show ticks and prices."""
         specs = []
-        for market_id in market_ids:
-            quote = next((q for q in _QUOTES if market_id.endswith(q) and q != market_id), "")
-            base = market_id.removesuffix(quote)
-            body = next((b for key, b in books.items() if key == f"depth:{market_id}"), None)
-            tick, step, price = _grain(body)
-            if quote and base:
-                specs.append(Spec(f"{base}/{quote}", base, quote, tick, step, price))
+        for named in market_ids:
+            product, found = split(named)
+            dated = _DATED.fullmatch(found)
+            pair = dated[1] if dated else found
+            quote = next((q for q in _QUOTES if pair.endswith(q) and q != pair), "")
+            base = pair.removesuffix(quote)
+            if not quote or not base:
+                continue
+            symbol = f"{base}/{quote}"
+            if product != SPOT:
+                symbol += f":{base if product == COINM else quote}"
+                symbol += f"-{dated[2]}" if dated and dated[2] != "PERP" else ""
+            tick, step, price = _grain(books.get(f"{_DEPTH_KEYS[product]}:{found}"))
+            specs.append(spec_of(symbol, tick=tick, step=step, price=price))
         return specs
 
     @classmethod
@@ -79,20 +106,18 @@ class RecordedBinance(VenueSide):
                 request = msgspec.json.decode(raw)
                 if isinstance(request, dict) and request.get("method") == "SUBSCRIBE":
                     names += request.get("params") or []
-        known = [name for name in names if name and parse(name)]
-        return list(dict.fromkeys(known))
+        product = _product(url)
+        known = [name for name in names if name and _parse(product, name)]
+        return [joined(place_of(product, name), name) for name in dict.fromkeys(known)]
 
     @classmethod
-    def identify(
-        cls,
-        raw: bytes,
-        topics: Collection[str],
-        url: str = "",  # noqa: ARG003 - names of streams are the same on all addresses
-    ) -> Recorded | None:
+    def identify(cls, raw: bytes, topics: Collection[str], url: str = "") -> Recorded | None:
         """Find the topic: by its wrapper, else by what the event says about itself."""
+        product = _product(url)
         if raw.startswith(b'{"stream"'):
             wrapped = _wrapped.decode(raw)
-            return Recorded(wrapped.stream, bytes(wrapped.data))
+            topic = joined(place_of(product, wrapped.stream), wrapped.stream)
+            return Recorded(topic, bytes(wrapped.data))
         try:
             many = _inners.decode(raw) if raw.startswith(b"[") else []
             inner = many[0] if many else _inner.decode(raw)
@@ -102,18 +127,25 @@ class RecordedBinance(VenueSide):
         if inner.k:
             channel = f"kline_{inner.k['i']}"
         name = f"!{channel}@arr" if many else f"{inner.s.lower()}@{channel}"
-        found = [topic for topic in topics if topic == name or topic.startswith(f"{name}@")]
+        asked = [(topic, split(topic)[1]) for topic in topics]
+        found = [topic for topic, n in asked if n == name or n.startswith(f"{name}@")]
         if raw.startswith(b'{"lastUpdateId"'):
             # a partial book names no symbol (section 6.1): only where there is one is it told
-            partial = [t for t in topics if (stream := parse(t)) and stream.channel == "partial"]
+            partial = [t for t, n in asked if (s := _parse(product, n)) and s.channel == "partial"]
             found = partial if len(partial) == 1 else []
+        elif not topics and inner.s:
+            # what was asked for was not recorded: books are taken for those of 100 ms
+            name += "@100ms" if channel == "depth" else ""
+            found = [joined(place_of(product, name), name)] if _parse(product, name) else []
         return Recorded(found[0], raw) if found else None
 
     @classmethod
     def market_id(cls, topic: str) -> str | None:
-        """Return the symbol of a stream name in the venue's upper case."""
-        stream = parse(topic)
-        return stream.market_id or None if stream else None
+        """Return the symbol of a stream name in the venue's upper case, under its product."""
+        place, name = split(topic)
+        product = place.partition("-")[0]
+        stream = _parse(product, name)
+        return joined(product, stream.market_id) if stream and stream.market_id else None
 
     @classmethod
     def rest_key(
@@ -123,22 +155,25 @@ class RecordedBinance(VenueSide):
         host: str = "",  # noqa: ARG003 - the path tells the product
     ) -> str:
         """Name a request by endpoint and symbol: hosts and versions of the API do not matter."""
-        if not path.startswith("/api/"):
+        api = next((name for root, name in _APIS.items() if path.startswith(root)), None)
+        if api is None:
             return path  # another product of the venue
-        name = path.rpartition("/")[2]
+        name = f"{api}{path.rpartition('/')[2]}"
         return f"{name}:{query['symbol']}" if "symbol" in query else name
 
     @classmethod
     def snapshot_key(cls, topic: str) -> str | None:
         """Return the key of the depth request behind a diff depth topic."""
-        stream = parse(topic)
+        place, name = split(topic)
+        product = place.partition("-")[0]
+        stream = _parse(product, name)
         if stream is None or stream.channel != "depth":
             return None
-        return f"depth:{stream.market_id}"
+        return f"{_DEPTH_KEYS[product]}:{stream.market_id}"
 
     @classmethod
     def advance(cls, body: bytes, payloads: Iterable[bytes]) -> bytes | None:
-        """Apply deltas by the rules of section 6.3."""
+        """Apply deltas by the rules of sections 6.3 and 6.4."""
         book = msgspec.json.decode(body)
         last_id: int = book["lastUpdateId"]
         sides = [("b", dict(book["bids"])), ("a", dict(book["asks"]))]
@@ -146,7 +181,7 @@ class RecordedBinance(VenueSide):
             delta = msgspec.json.decode(payload)
             if delta["u"] <= last_id:
                 continue
-            if delta["U"] > last_id + 1:
+            if delta.get("pu", delta["U"] - 1) > last_id:
                 return None
             for name, side in sides:
                 for price, amount in delta[name]:
@@ -173,16 +208,21 @@ class RecordedBinance(VenueSide):
             {**book, "bids": book["bids"][:limit], "asks": book["asks"][:limit]}
         )
 
-    @classmethod
-    def lists(cls, body: bytes, specs: Iterable[Spec]) -> bool:
-        """Tell whether a recorded exchangeInfo names all markets of the session."""
+    def usable(self, key: str, body: bytes, specs: Iterable[Spec]) -> bool:
+        """Tell whether a recorded list of markets names all of its product in the session."""
+        if key not in _LISTINGS:
+            return True
         listed = {row["symbol"] for row in msgspec.json.decode(body).get("symbols", ())}
-        return all(spec.base + spec.quote in listed for spec in specs)
+        return all(market_id(spec) in listed for spec in of_product(specs, _LISTINGS[key]))
 
-    @property
-    def listing_key(self) -> str:
-        """Return the key of exchangeInfo."""
-        return "exchangeInfo"
+
+def _product(url: str) -> str:
+    """Name the product of a recorded address: spot where it is none of the venue's."""
+    return product_at(urlsplit(url).netloc) or SPOT
+
+
+def _parse(product: str, name: str) -> Stream | None:
+    return parse(name) if product == SPOT else parse_futures(name)
 
 
 def _grain(body: bytes | None) -> tuple[int, int, int]:

@@ -7,13 +7,14 @@ endpoints are those of the venue's REST documentation.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from ..market import E8, TIMEFRAMES, AggTrade, MarketModel, Spec, Trade, next_open_ms, text
 from ..side import RestAnswer, RestRequest
+from ._binance_products import market_id
 from ._binance_streams import levels, percent
 
 T = TypeVar("T")
@@ -26,8 +27,8 @@ HOSTS = {
     "demo-api.binance.com",
     "api.binance.us",
 }
-# products of the venue that this fake lists nothing of
-_EMPTY = {"/fapi/v1/exchangeInfo", "/dapi/v1/exchangeInfo", "/eapi/v1/exchangeInfo"}
+# a product of the venue that this fake lists nothing of
+_EMPTY = {"/eapi/v1/exchangeInfo"}
 # what ccxt asks for as soon as it has a key, before any market can be used
 _NOTHING = {
     "/sapi/v1/capital/config/getall",
@@ -151,10 +152,20 @@ def _filters(spec: Spec) -> list[dict[str, object]]:
 
 
 class Rest:
-    """Answers requests from a market; without one it can only list markets and tell the time."""
+    """Answers requests from a market; without one it can only list markets and tell the time.
+
+    Attributes:
+        hosts: Where this API lives.
+        root: What its paths begin with.
+        most: The most levels a book is given with.
+    """
+
+    hosts: Collection[str] = HOSTS
+    root: str = "/api/v3/"
+    most: int = 5000
 
     def __init__(self, specs: Sequence[Spec], market: MarketModel | None) -> None:
-        self._specs = {spec.base + spec.quote: spec for spec in specs}
+        self._specs = {market_id(spec): spec for spec in specs}
         self._market = market
         self._calls: Mapping[str, Callable[[Mapping[str, str]], object]] = {
             "ping": lambda _query: {},
@@ -177,9 +188,9 @@ class Rest:
             return RestAnswer(200, body)
         if request.path in _NOTHING:
             return RestAnswer(200, b"[]")
-        name = request.path.removeprefix("/api/v3/")
+        name = request.path.removeprefix(self.root)
         call = self._calls.get(name)
-        if request.host not in HOSTS or name == request.path or call is None:
+        if request.host not in self.hosts or name == request.path or call is None:
             return RestAnswer(404, b"<html><body><h2>404 Not found</h2></body></html>")
         if request.method != "GET":
             return error(405, -1000, f"Request method '{request.method}' is not supported.")
@@ -215,7 +226,7 @@ class Rest:
             ids = msgspec.json.decode(query["symbols"], type=list[str])
         except msgspec.DecodeError as e:
             raise RefusedError(-1100, "Illegal characters found in parameter 'symbols'.") from e
-        return [self._symbol({"symbol": market_id}) for market_id in ids], False
+        return [self._symbol({"symbol": name}) for name in ids], False
 
     def _rows(self, query: Mapping[str, str], row: Callable[[str], object]) -> object:
         symbols, one = self._several(query)
@@ -224,23 +235,30 @@ class Rest:
     def _exchange_info(self, query: Mapping[str, str]) -> object:
         wanted, _ = self._several(query)
         specs = [spec for spec in self._specs.values() if spec.symbol in wanted]
-        return exchange_info(specs, self._now_ms())
+        return self.listing(specs, self._now_ms())
 
-    def _depth(self, query: Mapping[str, str]) -> object:
-        limit = min(5000, _int(query, "limit", 100))
+    def listing(self, specs: Iterable[Spec], now_ms: int) -> dict[str, Any]:
+        """Return the list of markets."""
+        return exchange_info(specs, now_ms)
+
+    def _depth(self, query: Mapping[str, str]) -> dict[str, object]:
+        limit = min(self.most, _int(query, "limit", 100))
         last_id, bids, asks = self._truth().rows(self._symbol(query), limit)
         return {"lastUpdateId": last_id, "bids": levels(bids), "asks": levels(asks)}
 
     def _trades(self, query: Mapping[str, str]) -> object:
         trades = self._truth().trades(self._symbol(query))
-        return [_trade(trade) for trade in trades[-_int(query, "limit", 500, 1000) :]]
+        return self.rows(trades[-_int(query, "limit", 500, 1000) :])
+
+    def rows(self, trades: Iterable[Trade]) -> list[dict[str, object]]:
+        """Return trades as the venue lists them."""
+        return [trade_row(trade) for trade in trades]
 
     def _historical_trades(self, query: Mapping[str, str]) -> object:
         if "fromId" not in query:
             return self._trades(query)
         symbol, limit = self._symbol(query), _int(query, "limit", 500, 1000)
-        trades = self._truth().trades_from(symbol, _int(query, "fromId", 0), limit)
-        return [_trade(trade) for trade in trades]
+        return self.rows(self._truth().trades_from(symbol, _int(query, "fromId", 0), limit))
 
     def _agg_trades(self, query: Mapping[str, str]) -> object:
         aggs = self._truth().agg_trades(self._symbol(query))
@@ -283,7 +301,7 @@ class Rest:
         stats, quote, last = market.stats(symbol), market.quote(symbol), market.last_trade(symbol)
         change = stats.close - stats.open
         return {
-            "symbol": _market_id(market.specs[symbol]),
+            "symbol": market_id(market.specs[symbol]),
             "priceChange": text(change),
             "priceChangePercent": percent(change, stats.open),
             "weightedAvgPrice": text(stats.cost // stats.volume if stats.volume else stats.close),
@@ -310,7 +328,7 @@ class Rest:
         def row(symbol: str) -> object:
             quote = self._truth().quote(symbol)
             return {
-                "symbol": _market_id(self._truth().specs[symbol]),
+                "symbol": market_id(self._truth().specs[symbol]),
                 "bidPrice": text(quote.bid_e8),
                 "bidQty": text(quote.bid_amount_e8),
                 "askPrice": text(quote.ask_e8),
@@ -322,13 +340,9 @@ class Rest:
     def _prices(self, query: Mapping[str, str]) -> object:
         def row(symbol: str) -> object:
             price = self._truth().last_trade(symbol).price_e8
-            return {"symbol": _market_id(self._truth().specs[symbol]), "price": text(price)}
+            return {"symbol": market_id(self._truth().specs[symbol]), "price": text(price)}
 
         return self._rows(query, row)
-
-
-def _market_id(spec: Spec) -> str:
-    return spec.base + spec.quote
 
 
 def _int(query: Mapping[str, str], name: str, default: int, most: int = 2**63) -> int:
@@ -344,7 +358,8 @@ def _between(rows: Sequence[T], query: Mapping[str, str], at: Callable[[T], int]
     return [row for row in rows if start_ms <= at(row) <= end_ms]
 
 
-def _trade(trade: Trade) -> dict[str, object]:
+def trade_row(trade: Trade) -> dict[str, object]:
+    """Return a trade as spot lists it."""
     return {
         "id": trade.id,
         "price": text(trade.price_e8),

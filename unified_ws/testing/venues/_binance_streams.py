@@ -94,7 +94,8 @@ def levels(rows: Iterable[Row]) -> list[tuple[str, str]]:
     return [(text(price), text(amount)) for price, amount in rows]
 
 
-def _levels_json(rows: Iterable[Row]) -> str:
+def levels_json(rows: Iterable[Row]) -> str:
+    """Return levels as JSON, without the brackets around them."""
     return ",".join([f'["{text(price)}","{text(amount)}"]' for price, amount in rows])
 
 
@@ -168,6 +169,12 @@ class Encoder:
             for streams in by_symbol.values():
                 streams[:] = [stream for stream in streams if stream.topic != topic]
 
+    def restarted(self, symbol: str) -> None:
+        """Forget deltas of a book that begins anew."""
+        for stream in self._by_channel["depth"].get(symbol, ()):
+            if stream.topic in self._pending:
+                self._pending[stream.topic].clear()
+
     def book_of(self, topic: str) -> str | None:
         """Return the symbol whose book a topic's deltas build."""
         stream = parse(topic)
@@ -234,7 +241,7 @@ class Encoder:
         """Add the all-market streams: symbols that have traded since the last second only."""
         if not self._arrays:
             return
-        last = {s: self._market.stats(s).last_id for s in self._market.symbols}
+        last = {s: self._market.stats(s).last_id for s in self._ids}
         changed = [s for s, trade_id in last.items() if self._last_trades.get(s) != trade_id]
         self._last_trades = last
         for stream in self._arrays.values():
@@ -355,12 +362,12 @@ def _delta(delta: Delta, stream: Stream) -> bytes:
     return (
         f'{{"e":"depthUpdate","E":{delta.ts_ms * stream.unit},"s":"{stream.market_id}",'
         f'"U":{delta.first_id},"u":{delta.last_id},'
-        f'"b":[{_levels_json(delta.bids)}],"a":[{_levels_json(delta.asks)}]}}'
+        f'"b":[{levels_json(delta.bids)}],"a":[{levels_json(delta.asks)}]}}'
     ).encode()
 
 
 def _partial(last_id: int, bids: list[Row], asks: list[Row]) -> bytes:
     """Return a partial book, which has neither symbol nor time (section 6.1)."""
     return (
-        f'{{"lastUpdateId":{last_id},"bids":[{_levels_json(bids)}],"asks":[{_levels_json(asks)}]}}'
+        f'{{"lastUpdateId":{last_id},"bids":[{levels_json(bids)}],"asks":[{levels_json(asks)}]}}'
     ).encode()
