@@ -206,13 +206,13 @@ async def run(client: str, scenario: str, gateway: str, count: int, rate: float)
     newest = 0
     for _ in range(SETTLED):
         newest = await reader.turn()
-    ids = await _get(gateway, f"/go?n={count}&rate={rate:g}")
+    ids = await ask(gateway, f"/go?n={count}&rate={rate:g}")
     while newest < ids["before"]:
         newest = await reader.turn()
     latencies: Latencies = []
-    peak, began, cpu = _peak_mb(), time.monotonic(), _cpu_s()
+    peak, began, cpu = _peak_mb(), time.monotonic(), cpu_s()
     delivered = await reader.measured(ids["last"], latencies)
-    cpu, wall = _cpu_s() - cpu, time.monotonic() - began - ids["pause_s"]
+    cpu, wall = cpu_s() - cpu, time.monotonic() - began - ids["pause_s"]
     ordered = sorted(latencies)
     result = Result(
         client, scenario, count, delivered, cpu * 1e6 / count, wall, _peak_mb(),
@@ -224,17 +224,17 @@ async def run(client: str, scenario: str, gateway: str, count: int, rate: float)
     return result
 
 
-async def _get(gateway: str, target: str) -> Any:
+async def ask(gateway: str, target: str) -> Any:
     parts = urlsplit(gateway)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    writer.write(f"GET {target} HTTP/1.1\r\n\r\n".encode())
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
     await reader.readuntil(b"\r\n\r\n")
     body = await reader.readuntil(b"}")
     writer.close()
     return msgspec.json.decode(body)
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 

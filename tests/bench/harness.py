@@ -182,18 +182,25 @@ def report(results: Sequence[Result]) -> str:
     return "\n\n".join(parts)
 
 
-def _conditions(results: Sequence[Result]) -> str:
+def surroundings() -> str:
+    """Name the day, the machine and the versions."""
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("unified-ws", "ccxt", "aiohttp", "msgspec", "orjson")
     )
+    return (
+        f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores, "
+        f"{platform.system()} {platform.release().split('-')[0]}, "
+        f"{platform.python_implementation()} {platform.python_version()}, {packages}"
+    )
+
+
+def _conditions(results: Sequence[Result]) -> str:
     runs = max(
         len([r for r in results if (r.client, r.scenario) == key])
         for key in {(r.client, r.scenario) for r in results}
     )
     return (
-        f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores, "
-        f"{platform.system()} {platform.release().split('-')[0]}, "
-        f"{platform.python_implementation()} {platform.python_version()}, {packages}; "
+        f"{surroundings()}; "
         "plain TCP on loopback (no TLS), no compression, asyncio's own loop, one connection, one "
         "market, one consumer that awaits; the server is a process of its own and sends frames "
         "of 168 bytes (trades) and 1.3 kB (deltas of 20+20 levels of a book of 1000+1000) that "
