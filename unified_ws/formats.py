@@ -70,13 +70,14 @@ def product(price: float, amount: float) -> float:
 
 def trade_cost(row: Trade, market: Market | None) -> float:
     """Return what a trade cost in quote currency (in base for inverse contracts)."""
-    if market is None or market.contract_size is None:
+    size = market.contract_size if market is not None else None
+    if market is None or size is None or (size == 1.0 and not market.inverse):
         return product(row.price, row.amount)
-    size = Decimal(repr(market.contract_size)) * Decimal(repr(row.amount))
+    worth = Decimal(repr(size)) * Decimal(repr(row.amount))
     price = Decimal(repr(row.price))
     if market.inverse:  # ccxt divides first, and cuts off after 18 decimals
         price = Decimal(int(_QUINTILLION / price)) / _QUINTILLION
-    return float(size * price)
+    return float(worth * price)
 
 
 def trade_dict(row: Trade, market: Market | None = None) -> dict[str, Any]:

@@ -81,16 +81,20 @@ class Levels:
         if self._unseen > UNSEEN:
             self._prices = self._rows = None
         amounts, prices, rows = self.amounts, self._prices, self._rows
-        for level in levels:
-            price, amount = level
-            if not (0.0 < price < inf and 0.0 <= amount < inf):
-                raise BadLevel(f"price {price!r}, amount {amount!r}")
-            if prices is None:
+        if prices is None:
+            for price, amount in levels:
+                if not (0.0 < price < inf and 0.0 <= amount < inf):
+                    raise BadLevel(f"price {price!r}, amount {amount!r}")
                 if amount:
                     amounts[price] = amount
                 else:
                     amounts.pop(price, None)
-            elif rows is None:
+            return
+        for level in levels:
+            price, amount = level
+            if not (0.0 < price < inf and 0.0 <= amount < inf):
+                raise BadLevel(f"price {price!r}, amount {amount!r}")
+            if rows is None:
                 if amount:
                     if price not in amounts:
                         insort(prices, price)
@@ -179,17 +183,22 @@ class Book:
 
     def take(self, update: BookUpdate) -> None:
         """Apply an update that is known to fit."""
+        bids, asks, keeps = self.bids, self.asks, self.keeps
         if update.kind == "delta":
-            self.bids.apply(update.bids)
-            self.asks.apply(update.asks)
+            if update.bids:
+                bids.apply(update.bids)
+            if update.asks:
+                asks.apply(update.asks)
         else:
-            self.bids.replace(update.bids)
-            self.asks.replace(update.asks)
+            bids.replace(update.bids)
+            asks.replace(update.asks)
             self.depth = update.depth
             self.low, self.high = update.bounds or _bounds(update)
-        if self.keeps is not None:
-            self.bids.cut(self.keeps, lowest=True)
-            self.asks.cut(self.keeps, lowest=False)
+        if keeps is not None:
+            if len(bids.amounts) > keeps:
+                bids.cut(keeps, lowest=True)
+            if len(asks.amounts) > keeps:
+                asks.cut(keeps, lowest=False)
         self.nonce = update.last_id
         # A REST snapshot has no time of its own: ccxt leaves None until the first delta.
         self.timestamp_ms = update.timestamp_ms
@@ -366,6 +375,23 @@ class BookSync:
             bounds=(fresh.low, fresh.high),
         )  # fmt: skip
         self.applied = [*self.applied, again]
+
+    def follow(self, update: BookUpdate) -> bool:
+        """Take a delta that follows the book directly, which nearly all do; False of any other."""
+        book = self.book
+        have = book.nonce
+        if (
+            update.prev_id != have or have is None or update.kind != "delta"
+            or not self.valid or self._recent is not None
+        ):  # fmt: skip
+            return False
+        try:
+            book.take(update)
+        except BadLevel:
+            self.invalidate()
+            raise
+        self._before = have
+        return True
 
     def feed(self, update: BookUpdate) -> Verdict:
         """Take one update from the stream or from REST."""

@@ -26,6 +26,11 @@ class Checks:
         self._bids: dict[float, TextLevel] | None = None
         self._asks: dict[float, TextLevel] | None = None
 
+    @property
+    def on(self) -> bool:
+        """Say whether the venue's texts of the book are known."""
+        return self._bids is not None
+
     def forget(self) -> None:
         """Forget the book: its next full state brings all texts anew."""
         self._bids = self._asks = None

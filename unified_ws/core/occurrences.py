@@ -6,6 +6,7 @@ again) are recognised by what they say.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,8 @@ class OccurrenceStream(Stream):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._known: dict[tuple[object, ...], None] = {}
+        self._known: set[tuple[object, ...]] = set()
+        self._known_in_order: deque[tuple[object, ...]] = deque()
 
     def accept(self, events: Sequence[Any], now: float, wall_ns: int) -> None:
         """Take rows that have not been told before."""
@@ -40,9 +42,10 @@ class OccurrenceStream(Stream):
             if known in self._known:
                 self.duplicates += 1
                 continue
-            self._known[known] = None
-            if len(self._known) > KNOWN_ROWS:
-                del self._known[next(iter(self._known))]
+            self._known.add(known)
+            self._known_in_order.append(known)
+            if len(self._known_in_order) > KNOWN_ROWS:
+                self._known.discard(self._known_in_order.popleft())
             row.received_ns = wall_ns
             self.latest[row.symbol] = row
             rows.append(row)

@@ -391,10 +391,3 @@ def _told(row: LatestRow) -> tuple[object, ...]:
     if isinstance(row, FundingRate):
         return row.funding_rate, row.funding_timestamp_ms, row.mark_price
     return row.open_interest_amount, row.open_interest_value
-
-
-
-
-def valid_trade(row: Trade) -> bool:
-    """Say whether a market can have had this trade."""
-    return 0.0 < row.price < inf and 0.0 <= row.amount < inf

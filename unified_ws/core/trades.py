@@ -11,12 +11,13 @@ text: repeats are recognised among the last few thousand.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from math import inf
 from typing import Any
 
 from unified_ws.core.ledger import Gap
-from unified_ws.core.streams import Stream, valid_trade
+from unified_ws.core.streams import Stream
 from unified_ws.events import Trade
 
 HELD_ROWS = 50_000
@@ -46,7 +47,8 @@ class TradeStream(Stream):
         self.held: dict[int, Trade] = {}
         self.hole_since: float | None = None
         self.catching_up = False
-        self._known: dict[str, None] = {}
+        self._known: set[str] = set()
+        self._known_in_order: deque[str] = deque()
         self._parked: list[Trade] = []
 
     def lost(self, reason: str) -> None:
@@ -89,25 +91,29 @@ class TradeStream(Stream):
     def merge(self, events: Sequence[Trade], now: float, wall_ns: int) -> None:
         """Take rows from anywhere: live, another connection, or REST."""
         out: list[Trade] = []
+        symbol, known, in_order = self.symbol, self._known, self._known_in_order
         try:
             for event in events:
-                row = self.mine(event)
+                row = event if event.symbol == symbol else self.mine(event)
                 if row is None:
                     continue
                 if row.count == 0:
                     self._passed(row, now, out)
                     continue
-                if not valid_trade(row):
+                if not (0.0 < row.price < inf and 0.0 <= row.amount < inf):
                     self.host.bad_row(self, row, "a price or amount that no market can have")
                     continue
                 row.received_ns = wall_ns
                 if self.contiguous:
                     self._ordered(row, now, out)
-                elif row.id not in self._known:
-                    self._remember(row.id)
+                elif row.id not in known:
+                    known.add(row.id)
+                    in_order.append(row.id)
                     out.append(row)
                 else:
                     self.duplicates += 1
+            while len(in_order) > KNOWN_IDS:
+                known.discard(in_order.popleft())
         finally:  # a row that breaks the rules of its type must not take others with it
             if out:
                 self.last = out[-1]
@@ -206,8 +212,3 @@ class TradeStream(Stream):
             from_ms=last.timestamp_ms if last else None, to_ms=following.timestamp_ms,
             missing=first - self.last_number - 1, note=note,
         )  # fmt: skip
-
-    def _remember(self, row_id: str) -> None:
-        self._known[row_id] = None
-        if len(self._known) > KNOWN_IDS:
-            del self._known[next(iter(self._known))]
