@@ -11,20 +11,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from unified_ws.doctor_against import Against, Compared
+from unified_ws.doctor_against import Against
 from unified_ws.doctor_books import BookSeen, BookWatch
-from unified_ws.doctor_facts import FactSeen, WireWatch
-from unified_ws.doctor_fields import FieldWatch, Unread
+from unified_ws.doctor_facts import WireWatch
+from unified_ws.doctor_fields import FieldWatch
 from unified_ws.doctor_hops import Hop, Way
+from unified_ws.doctor_report import Report, SetAside
 from unified_ws.doctor_watch import ALL, Probe, Seen, promised, takes_many
 from unified_ws.errors import CCXT_ERRORS
 from unified_ws.exchange import Exchange
-from unified_ws.facts import Kind
+from unified_ws.facts import Kind, Limits
 
 _SILENT = frozenset({Kind.LIQUIDATIONS, Kind.FUNDING_RATE, Kind.OPEN_INTEREST})
 """Kinds that may well have nothing to say although the market moves."""
@@ -37,37 +38,8 @@ _SETTLED_S = 0.5
 _COMPARISONS = 3
 _DIALS_S = 10.0
 """The longest wait for a window of dials."""
-_TOLD = {
-    "quarantined": "set aside", "disconnected": "disconnected", "lagging": "read too slowly", "loop_lag": "this program was late",
-}  # fmt: skip
-"""Events that are worth knowing, and how they are called here."""
-
-
-class Report(msgspec.Struct, kw_only=True):
-    """What was seen.
-
-    `faults` are sentences about what was promised and not kept, `remarks` about what is worth
-    knowing; `ok` says that there are no faults.
-    """
-
-    venue: str
-    environment: str
-    gateway: str | None
-    symbols: list[str]
-    seconds: float
-    ok: bool
-    faults: list[str]
-    remarks: list[str]
-    hops: list[Hop]
-    methods: list[Seen]
-    books: list[BookSeen]
-    connections: list[dict[str, Any]]
-    happened: dict[str, int]
-    quarantined: dict[str, int]
-    gaps: list[dict[str, Any]]
-    facts: list[FactSeen]
-    unread: list[Unread]
-    against: list[Compared]
+_SHOWN = 200
+"""Bytes of a frame that could not be decoded that are shown."""
 
 
 class Doctor:
@@ -108,19 +80,21 @@ class Doctor:
         """
         way = Way(self.ex, self._hops)
         if not await way.rest():
-            await way.sockets(self.ex.adapter_class.venue.endpoints)
+            await way.sockets(_endpoints_here(self.ex))
             return
         self.symbols = self.symbols or usual_symbols(self.ex)
         for symbol in self.symbols:
             if not _endpoints_of(self.ex, symbol):
                 self.ex.market(symbol)  # raises where the venue itself does not know it
-                text = f"{self.ex.id}: {symbol} is not streamed by this adapter"
+                where = self.ex.status()["environment"]
+                text = f"{self.ex.id}: {symbol} is not streamed by this adapter ({where})"
                 raise CCXT_ERRORS["BadSymbol"](text)
         if self._module:
             self._against = Against(self.ex, self._module, self.symbols)
         names = list(dict.fromkeys(e for s in self.symbols for e in _endpoints_of(self.ex, s)))
         await way.sockets(names)
-        await self._let_dials_pass(names)
+        endpoints = self.ex.adapter_class.venue.endpoints
+        await asyncio.sleep(_pause_s([endpoints[name].limits for name in names]))
         try:
             await self._watch()
             await self._look_for_silence()
@@ -128,12 +102,6 @@ class Doctor:
             self._end()
             if self._against is not None:
                 await self._against.close()
-
-    async def _let_dials_pass(self, names: Sequence[str]) -> None:
-        """Wait where the sockets just tried would count against those that come now."""
-        limits = [self.ex.adapter_class.venue.endpoints[name].limits.dials for name in names]
-        tight = [limit for limit in limits if limit is not None and limit.n < 2 * len(names)]
-        await asyncio.sleep(min(max((limit.per_s for limit in tight), default=0.0), _DIALS_S))
 
     # --- watching ---------------------------------------------------------------------------
 
@@ -215,17 +183,17 @@ class Doctor:
     async def _look_for_silence(self) -> None:
         """Ask REST whether markets moved of which no trade has come."""
         self._streams = self.ex.status()["streams"]
-        if not self.ex.has.get("fetchTrades"):
-            return
-        for symbol in self.symbols:
-            if symbol in self._moved:
-                continue
-            with contextlib.suppress(Exception):  # then nobody can say
-                async with asyncio.timeout(self.ex.timeout_s):
-                    rows = await self.ex.fetch_trades(symbol, limit=10)
-                acks = [self._ack(stream) or 0.0 for stream in self._streams]
-                since = self._begun_ms + 1000 * (max(acks, default=0.0) + _SETTLED_S)
-                self._moved[symbol] = any((row["timestamp"] or 0) > since for row in rows)
+        if self.ex.has.get("fetchTrades"):
+            silent = [symbol for symbol in self.symbols if symbol not in self._moved]
+            await asyncio.gather(*(self._ask_for_trades(symbol) for symbol in silent))
+
+    async def _ask_for_trades(self, symbol: str) -> None:
+        with contextlib.suppress(Exception):  # then nobody can say
+            async with asyncio.timeout(self.ex.timeout_s):
+                rows = await self.ex.fetch_trades(symbol, limit=10)
+            acks = [self._ack(stream) or 0.0 for stream in self._streams]
+            since = self._begun_ms + 1000 * (max(acks, default=0.0) + _SETTLED_S)
+            self._moved[symbol] = any((row["timestamp"] or 0) > since for row in rows)
 
     def _end(self) -> None:
         self._ended = self._clock()
@@ -239,26 +207,27 @@ class Doctor:
 
     def report(self) -> Report:
         """Return what has been seen so far."""
-        status, ex = self.ex.status(), self.ex
+        status, ex, begun = self.ex.status(), self.ex, self._begun
         self._streams = self._streams or status["streams"]
-        methods = [self._judged(seen, probe) for probe in self._probes for seen in probe.seen()]
-        books = [self._book(watch) for watch in self._books.values()]
-        against = self._against.found() if self._against is not None else []
-        quarantined = self._wire.reasons["quarantined"]
-        faults = [*self._faults(methods), *_book_faults(books), *_against_faults(against)]
         ended = self._ended if self._ended is not None else self._clock()
-        gaps = [msgspec.to_builtins(gap) for gap in ex.gaps()]
-        facts = self._wire.facts() if self._begun is not None else []
-        faults += [_gap(gap) for gap in gaps if not gap["closed"]]
-        return Report(
+        found = Report(
             venue=ex.id, environment=status["environment"], gateway=status["gateway"],
-            symbols=self.symbols,
-            seconds=round(ended - self._begun, 1) if self._begun is not None else 0.0,
-            ok=not faults, faults=faults, remarks=self._remarks(gaps, facts, books, against),
-            hops=self._hops, methods=methods, books=books, connections=status["connections"],
-            happened=dict(self._wire.happened), quarantined=dict(quarantined), gaps=gaps,
-            facts=facts, unread=self._fields.found(), against=against,
+            symbols=self.symbols, seconds=round(ended - begun, 1) if begun is not None else 0.0,
+            hops=self._hops,
+            methods=[self._judged(seen, probe) for probe in self._probes for seen in probe.seen()],
+            books=[self._book(watch) for watch in self._books.values()],
+            connections=status["connections"],
+            events={event: dict(reasons) for event, reasons in self._wire.events.items()},
+            set_aside=[
+                SetAside(kept.reason, kept.frame[:_SHOWN].decode("utf-8", "replace"), kept.size)
+                for kept in ex.quarantined()
+            ],
+            gaps=[msgspec.to_builtins(gap) for gap in ex.gaps()],
+            facts=self._wire.facts() if begun is not None else [], unread=self._fields.found(),
+            against=self._against.found() if self._against is not None else [],
         )  # fmt: skip
+        found.judge()
+        return found
 
     def _ack(self, stream: Mapping[str, Any]) -> float | None:
         acks = [self._wire.acks.get(topic) for topic in stream["topics"]]
@@ -279,12 +248,11 @@ class Doctor:
             seen.reason = probe.refused or next(iter(probe.errors))
         elif seen.answers:
             seen.verdict = "ok"
-        elif stream is None or stream["verdict"] in ("connecting", "down", "resyncing"):
+        elif stream is None or stream["verdict"] in ("connecting", "down"):
             seen.reason = stream["reason"] if stream else "it was not subscribed"
-        elif probe.kind is Kind.BOOK:
-            seen.reason = "acknowledged, and no state of the book has come"
         elif self._should_have_spoken(probe.kind, seen.symbol):
-            seen.reason = "acknowledged and silent, although the market has moved"
+            said = f": {stream['reason']}" if stream["verdict"] == "resyncing" else ""
+            seen.reason = f"acknowledged and silent, although the market has moved{said}"
         else:
             seen.verdict, seen.reason = "not seen", "nothing happened that it could have told"
         return seen
@@ -294,7 +262,7 @@ class Doctor:
         if kind in _SILENT or not self._moved.get(symbol) or self._begun is None:
             return False
         ended = self._ended if self._ended is not None else self._clock()
-        return kind is Kind.TRADES or ended - self._begun >= _PATIENCE_S
+        return kind in (Kind.TRADES, Kind.BOOK) or ended - self._begun >= _PATIENCE_S
 
     def _book(self, watch: BookWatch) -> BookSeen:
         mine = [s for s in self._streams if s["kind"] == Kind.BOOK and s["symbol"] == watch.seen.symbol]
@@ -302,39 +270,6 @@ class Doctor:
             watch.seen.resyncs = stream.get("resyncs")
             watch.seen.checksums = stream.get("checksums")
         return watch.seen
-
-    def _faults(self, methods: Iterable[Seen]) -> Iterable[str]:
-        # REST fails with the words of the hop that failed on the way to it.
-        failed = {hop.said: f"{hop.name} {hop.target}" for hop in reversed(self._hops) if not hop.ok}
-        yield from (f"{where}: {said}" for said, where in reversed(failed.items()))
-        told: dict[str, list[str]] = {}
-        for seen in methods:
-            if seen.verdict == "failed":
-                told.setdefault(f"{seen.method}: {seen.reason}", []).append(seen.symbol)
-        yield from (f"{text} ({', '.join(symbols)})" for text, symbols in told.items())
-        if self._begun is None and all(hop.ok for hop in self._hops):
-            yield "nothing was watched: it was interrupted before"
-
-    def _remarks(
-        self, gaps: Iterable[dict[str, Any]], facts: Iterable[FactSeen], books: Iterable[BookSeen],
-        against: Iterable[Compared],
-    ) -> list[str]:  # fmt: skip
-        found = [_gap(gap) for gap in gaps if gap["closed"]]
-        for event, word in _TOLD.items():
-            found += [f"{word} ({n}): {why}" for why, n in self._wire.reasons[event].items()]
-        for fact in facts:
-            if fact.holds is False:
-                said = f"declared {fact.declared}, observed {fact.observed}"
-                found.append(f"{fact.about}, {fact.fact}: {said}")
-        for book in books:
-            if book.unlike:
-                text = "times REST had a best bid and ask that the stream did not show"
-                found.append(f"book of {book.symbol}: {book.unlike} {text}")
-            if book.said and book.compared == book.equal:
-                found.append(f"book of {book.symbol}: {book.said}")
-        for pair in against:
-            found += _of_theirs(pair)
-        return found
 
 
 def usual_symbols(ex: Exchange) -> list[str]:
@@ -351,6 +286,13 @@ def usual_symbols(ex: Exchange) -> list[str]:
     return chosen
 
 
+def _pause_s(limits: Sequence[Limits]) -> float:
+    """Return how long to wait where sockets just tried would count against those that come now."""
+    windows = [limit.dials for limit in limits if limit.dials is not None]
+    tight = [window.per_s for window in windows if window.n < 2 * len(limits)]
+    return min(max(tight, default=0.0), _DIALS_S)
+
+
 def _unusual(market: Mapping[str, Any]) -> tuple[int, float]:
     pair = f"{market['base']}/{market['quote']}"
     return _USUAL.index(pair) if pair in _USUAL else len(_USUAL), market.get("expiry") or 0.0
@@ -358,65 +300,24 @@ def _unusual(market: Mapping[str, Any]) -> tuple[int, float]:
 
 def _endpoints_of(ex: Exchange, symbol: str) -> list[str]:
     """Return the endpoints that serve a market."""
-    market = ex.rest.markets.get(symbol) or {}
+    market, endpoints = ex.rest.markets.get(symbol), ex.adapter_class.venue.endpoints
     return [
         name
-        for name, endpoint in ex.adapter_class.venue.endpoints.items()
-        if market and all(market.get(key) == value for key, value in endpoint.serves.items())
+        for name in _endpoints_here(ex)
+        if market and all(market.get(key) == x for key, x in endpoints[name].serves.items())
     ]
+
+
+def _endpoints_here(ex: Exchange) -> list[str]:
+    """Return the endpoints that there are in this environment."""
+    where = ex.status()["environment"]
+    endpoints = ex.adapter_class.venue.endpoints
+    return [name for name, endpoint in endpoints.items() if getattr(endpoint, where)]
 
 
 def _timeframe(ex: Exchange) -> str:
     known = list(ex.adapter_class.venue.timeframes)
     return "1m" if not known or "1m" in known else known[0]
-
-
-def _book_faults(books: Iterable[BookSeen]) -> Iterable[str]:
-    for book in books:
-        for count, what in (
-            (book.ids_fell, "have an id lower than the one before"),
-            (book.crossed, "are crossed"),
-            (book.disordered, "have levels out of order"),
-        ):
-            if count:
-                yield f"book of {book.symbol}: {count} of {book.books} {what}"
-        if book.compared > book.equal:
-            text = f"{book.compared - book.equal} of {book.compared} differ from REST's at one id"
-            yield f"book of {book.symbol}: {text}"
-
-
-def _against_faults(against: Iterable[Compared]) -> Iterable[str]:
-    for pair in against:
-        ours = pair.ours
-        for count, what in (
-            (ours.missing, "trades that the other client has had are missing"),
-            (ours.doubled, "trades came twice"),
-            (ours.tops_wrong, f"of {ours.tops_compared} best bids and asks are not the venue's"),
-        ):
-            if count:
-                yield f"{pair.symbol}: {count} {what}"
-
-
-def _of_theirs(pair: Compared) -> Iterable[str]:
-    theirs = pair.theirs
-    for count, what in (
-        (theirs.missing, "trades are missing in the other client"),
-        (theirs.doubled, "trades came twice in the other client"),
-        (theirs.different, "trades are not the same in both"),
-        (theirs.tops_wrong, "best bids and asks of the other client are not the venue's"),
-        (theirs.crossed, "books of the other client are crossed"),
-        (pair.unlike_books, "books of the same id have another top in the other client"),
-    ):
-        if count:
-            yield f"{pair.symbol}: {count} {what}"
-    for error, times in theirs.errors.items():
-        yield f"{pair.symbol}: the other client raised {times} times: {error}"
-
-
-def _gap(gap: Mapping[str, Any]) -> str:
-    missing = "an unknown number of" if gap["missing"] is None else str(gap["missing"])
-    filled = f"{gap['filled']} were fetched" if gap["filled"] else "none was fetched"
-    return f"gap in {gap['kind']} of {gap['symbol']} ({gap['cause']}): {missing} rows, {filled}"
 
 
 __all__ = ["Doctor", "Report", "usual_symbols"]

@@ -28,7 +28,11 @@ from unified_ws.exchange import Exchange
 
 _KEPT = 200_000
 _AGAIN_S = 0.5
+_HEAD_START_S = 1.0
+_APART_S = 0.2
+"""Venues count what comes from one address: the other client begins when ours has subscribed."""
 _CLOSE_S = 5.0
+_FIELDS = ("timestamp", "side", "price", "amount")
 Key: TypeAlias = tuple[Any, ...] | str
 
 
@@ -47,11 +51,15 @@ class SideSeen(msgspec.Struct):
 
 
 class Compared(msgspec.Struct):
-    """One market, both sides: over the trades `common` to both, and books of the same id."""
+    """One market, both sides: over the trades `common` to both, and books of the same id.
+
+    `unlike` counts by field what the same trade has otherwise on the other side.
+    """
 
     symbol: str
     ours: SideSeen
     theirs: SideSeen
+    unlike: dict[str, int] = {}
     common: int = 0
     same_books: int = 0
     unlike_books: int = 0
@@ -70,7 +78,7 @@ class Tape:
 
     def trade(self, row: Mapping[str, Any]) -> None:
         """Note one trade."""
-        values = (row["timestamp"], row["side"], row["price"], row["amount"])
+        values = tuple(row[name] for name in _FIELDS)
         # A venue without ids leaves only what a trade says of itself.
         key: Key = str(row["id"]) if row.get("id") is not None else values
         if len(self.trades) < _KEPT:
@@ -129,13 +137,17 @@ class Against:
 
     async def run(self) -> None:
         """Follow both sides, for ever."""
+        self._other.open()
         async with asyncio.TaskGroup() as group:
+            for symbol in self.witness if self._ex.has.get("watchBidsAsks") else ():
+                group.create_task(self._testify(symbol))
+            await asyncio.sleep(_HEAD_START_S)
             for symbol, tape in self.theirs.items():
-                group.create_task(self._follow(tape, "watch_trades", symbol, _each(tape.trade)))
-                group.create_task(self._follow(tape, "watch_order_book", symbol, tape.book))
-            if self._ex.has.get("watchBidsAsks"):
-                for symbol in self.witness:
-                    group.create_task(self._testify(symbol))
+                for method, note in (
+                    ("watch_trades", _each(tape.trade)), ("watch_order_book", tape.book)
+                ):  # fmt: skip
+                    group.create_task(self._follow(tape, method, symbol, note))
+                    await asyncio.sleep(_APART_S)
 
     async def _follow(
         self, tape: Tape, method: str, symbol: str, note: Callable[[Any], None]
@@ -167,11 +179,13 @@ class Against:
         common = ours.rows.keys() & theirs.rows.keys()
         mine, others = _between(ours.trades, common), _between(theirs.trades, common)
         different = sum(ours.rows[key] != theirs.rows[key] for key in common)
+        pairs = [zip(_FIELDS, ours.rows[k], theirs.rows[k], strict=True) for k in common]
+        unlike = Counter(name for pair in pairs for name, a, b in pair if a != b)
         same = ours.tops.keys() & theirs.tops.keys()
         said = self.witness[symbol]
         return Compared(
             symbol, _side(ours, mine, others, different, said),
-            _side(theirs, others, mine, different, said), len(common), len(same),
+            _side(theirs, others, mine, different, said), dict(unlike), len(common), len(same),
             sum(ours.tops[number] != theirs.tops[number] for number in same),
         )  # fmt: skip
 
@@ -202,7 +216,7 @@ def _lacking(key: Key, there: Counter[Key], here: Counter[Key]) -> int:
 
 def _beyond(key: Key, here: Counter[Key], there: Counter[Key]) -> int:
     """Count how often a trade came too much."""
-    return here[key] - (max(1, there[key]) if isinstance(key, tuple) else 1)
+    return max(0, here[key] - (max(1, there[key]) if isinstance(key, tuple) else 1))
 
 
 def _each(note: Callable[[Any], None]) -> Callable[[list[Any]], None]:

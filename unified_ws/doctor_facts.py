@@ -45,8 +45,7 @@ class WireWatch:
         self.traffic: dict[int, Traffic] = {}
         self.acks: dict[str, float] = {}
         self.closes: Counter[tuple[str, int]] = Counter()
-        self.happened: Counter[str] = Counter()
-        self.reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.events: defaultdict[str, Counter[str]] = defaultdict(Counter)
         ex.tap(self._frame)
         ex.on("*", self._noticed)
 
@@ -60,9 +59,7 @@ class WireWatch:
         self.traffic[connection] = known
 
     def _noticed(self, notice: Notice) -> None:
-        self.happened[notice.event] += 1
-        if notice.reason:
-            self.reasons[notice.event][notice.reason] += 1
+        self.events[notice.event][notice.reason] += 1
         if notice.event == "subscribed":
             self.acks.setdefault(str(notice.data), round(self._clock() - self.begun, 3))
         elif notice.event == "disconnected":
@@ -120,6 +117,7 @@ def _heartbeat(
     if heartbeat.by == "server":
         count = connection["server_pings"]
         observed = f"{count} in {age_s:.0f} s"
+        observed += f", one each {age_s / count:.0f} s" if count > 1 else ""
         # Some venues' heartbeats are messages: those are frames like any other here.
         messages = connection["frames"] >= age_s / heartbeat.every_s
         holds = True if count else False if enough and not messages else None

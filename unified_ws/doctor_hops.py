@@ -29,6 +29,8 @@ T = TypeVar("T")
 HOP_S = 5.0
 """How long a single hop may take."""
 _PONG_S = 2.0
+_REST_HOPS = 3
+"""How many of ccxt's timeouts loading the markets may take: it may be several requests."""
 
 
 class Hop(msgspec.Struct):
@@ -64,7 +66,8 @@ class Way:
         error: Exception | None = None
         begun = time.perf_counter()
         try:
-            markets: Any = await self._ex.load_markets()
+            async with asyncio.timeout(_REST_HOPS * self._ex.timeout_s):
+                markets: Any = await self._ex.load_markets()
         except Exception as failure:  # whatever it is, the report shall say it
             error, markets = failure, {}
         ms = _since(begun)

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -21,12 +22,11 @@ from pathlib import Path
 import pytest
 
 import unified_ws
+from tests.contract.example import written
 from unified_ws.cli import main
 from unified_ws.cli_output import plain_table
 from unified_ws.testing import FakeVenue, Replay
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "tests" / "fixtures" / "sample" / "sample.py"
 BTC, ETH = "BTC/USDT", "ETH/USDT"
 TRADE_KEYS = {
     "info", "timestamp", "datetime", "symbol", "id", "order", "type", "side", "takerOrMaker",
@@ -223,7 +223,7 @@ def test_a_plain_table_never_wraps() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
-        (("watch", "binanse", BTC), 2, 'unknown venue "binanse": did you mean "binance"?'),
+        (("watch", "binanse", BTC), 2, 'unknown venue "binanse": did you mean "binance"'),
         (("watch", "binance", "BTCUSDT", "--fake"), 2, "A spot symbol looks like BASE/QUOTE"),
         (("watch", "binance", BTC, "--fake", "--ohlcv", "7x"), 2, 'no timeframe "7x"'),
         (("watch", "binance", BTC, "--gateway", "nowhere"), 2, '"gateway" must be http://'),
@@ -266,7 +266,8 @@ def test_a_mistake_ends_the_process_with_its_status() -> None:
     ran = done("watch", "binanse", BTC)
 
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == 'unified-ws: unknown venue "binanse": did you mean "binance"?\n'
+    assert ran.stderr.startswith('unified-ws: unknown venue "binanse": did you mean "binance"')
+    assert len(ran.stderr.splitlines()) == 1
 
 
 # --- record and replay -------------------------------------------------------------------------
@@ -292,7 +293,9 @@ def test_a_recording_replays_as_it_was(tmp_path: Path) -> None:
         "--out", str(folder), "--seconds", "1", "--fake",
     )  # fmt: skip
     assert (recorded.returncode, recorded.stdout) == (0, "")
-    assert "2 REST answers" in recorded.stderr  # the markets, the book
+    answers = re.search(r"(\d+) REST answers", recorded.stderr)
+    assert answers
+    assert int(answers[1]) >= 2  # the markets, the book
     assert main(["record", "binance", BTC, "--fake", "--out", str(folder)]) == 2
 
     with running("replay", str(folder), "--speed", "1") as replay:
@@ -358,10 +361,12 @@ def test_the_facts_come_as_data_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert known["binance"]["file"].endswith("binance.py")
 
 
-def test_a_venue_of_ones_own_is_shown_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_venue_of_ones_own_is_shown_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The path of a file is as good as an id."""
-    assert main(["venues", str(SAMPLE)]) == 0
-    assert "wss://sample.invalid/ws" in capsys.readouterr().out
+    assert main(["venues", str(written(tmp_path))]) == 0
+    assert "wss://ws.acme.invalid/v1" in capsys.readouterr().out
 
 
 def test_version_names_what_matters_in_a_report() -> None:
@@ -376,21 +381,21 @@ def test_version_names_what_matters_in_a_report() -> None:
 
 def test_help_documents_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
     """Scripts depend on them."""
-    for arguments in (["--help"], ["watch", "--help"]):
+    for arguments in (["--help"], ["watch", "--help"], ["doctor", "--help"]):
         assert main(arguments) == 0
         assert "exit status:" in capsys.readouterr().out
 
 
 def test_check_passes_a_sound_file_and_names_the_fault_of_a_broken_one(tmp_path: Path) -> None:
     """Whoever adds a venue needs nothing else."""
-    sound = done("check", str(ROOT / "exchanges" / "binance.py"), "--frames",
-                 str(ROOT / "tests" / "fixtures" / "binance"))  # fmt: skip
+    path = written(tmp_path)
+    sound = done("check", str(path), "--frames", str(tmp_path))
     broken = tmp_path / "broken.py"
-    broken.write_text(SAMPLE.read_text().replace("import msgspec\n", "import msgspec\nimport os\n"))
+    broken.write_text(path.read_text().replace("import msgspec\n", "import msgspec\nimport os\n"))
     fault = done("check", str(broken))
 
     assert sound.returncode == 0, sound.stdout
-    assert "16 written frames" in sound.stdout
+    assert "5 written frames" in sound.stdout
     assert fault.returncode == 1
     assert "✗ imports os: only the border, msgspec and pure modules" in fault.stdout
     line = broken.read_text().splitlines().index("import os") + 1

@@ -37,7 +37,9 @@ _SIGNED = frozenset({
     "change", "percentage", "funding_rate", "next_funding_rate", "previous_funding_rate",
     "interest_rate",
 })  # fmt: skip
-_POSITIVE = {Trade: ("price",), Liquidation: ("price",), MarkPrice: ("mark_price",)}
+_POSITIVE: Mapping[type, tuple[str, ...]] = {
+    Trade: ("price",), Liquidation: ("price",), MarkPrice: ("mark_price",),
+}
 _SECONDS = (1_000_000_000, 10_000_000_000)
 """What Unix seconds of our time look like; read as milliseconds they are a day of January 1970."""
 _LAST_MS = 4_102_444_800_000  # the year 2100: later instants are microseconds or nanoseconds

@@ -1,7 +1,6 @@
-"""Real or written-down frames against an adapter: do they decode, into what, under which topic?
+"""Written-down frames against an adapter: do they decode, into what, under which topic?
 
-A folder is either a recording (meta.json, ws-N.jsonl.gz) or holds a frames.jsonl, whose lines are
-something that the venue sent and what it must become:
+The lines of a frames.jsonl are something that the venue sent and what it must become:
 
     {"sheet": "5.1", "frame": {...}, "kind": "trades", "market": ["BTC/USDT", "BTCUSDT", "spot"],
      "topic": "...", "events": [{"type": "Trade", "id": "1", ...}]}
@@ -19,7 +18,6 @@ leads to, or the first one, if not named. A text that is not JSON is written as 
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -29,28 +27,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from unified_ws.adapter import Adapter, Batch, Call, Event, Inbound, Kind, Market, Route, Sub
+from unified_ws.adapter import Adapter, Batch, Call, Event, Inbound, Kind, Route, Sub
 from unified_ws.core.quarantine import decode, reason_of
 from unified_ws.errors import DecodeError
 
-from ._check_events import HIDDEN, TAKEN, contradictory, mistyped, unlikely
-from ._check_markets import (
-    TYPES,
-    CcxtMarket,
-    ccxt_market,
-    market_of,
-    plain_subs,
-    serves,
-    usual,
-    varied_subs,
-    whole_subs,
-)
+from ._check_events import HIDDEN, TAKEN, mistyped, unlikely
+from ._check_markets import CcxtMarket, ccxt_market, market_of, serves, usual
 from ._check_source import Fault
 
 NOW_MS = 1_700_000_000_000
-_SHOWN = 5
-_LOOKED_AT = 2000
-"""Events of a type in a recording whose values are looked at; of the rest each fiftieth."""
 
 
 class Written(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,30 +95,18 @@ class Read(msgspec.Struct):
     written: bool
 
 
-class _Recorded(msgspec.Struct):
-    dir: str
-    raw: str
-
-
 _written = msgspec.json.Decoder(Written)
-_recorded = msgspec.json.Decoder(_Recorded)
 
 
-def read(adapter: Adapter, folder: Path, *, inherited: bool = False) -> Read:
-    """Read a folder of frames.
+def read(adapter: Adapter, path: Path, *, inherited: bool = False) -> Read:
+    """Read a frames.jsonl.
 
     Args:
         adapter: Whose frames they are.
-        folder: A recording, or a folder that holds a frames.jsonl, or that file itself.
+        path: The file.
         inherited: The frames are those of the venue that this one is a twin of: what is about an
             endpoint, a kind or a market that the twin lacks is left out.
     """
-    if (folder / "meta.json").exists():
-        return _recording(adapter, folder)
-    path = folder if folder.is_file() else folder / "frames.jsonl"
-    if not path.exists():
-        text = f"{folder} holds neither meta.json (a recording) nor frames.jsonl"
-        return Read([Fault(text)], "", [], [], set(), written=True)
     return _Lines(adapter, path, inherited=inherited).read()
 
 
@@ -165,7 +138,7 @@ class _Lines:
             self.faults += [Fault(text, where) for text in found]
         bodies = sum(not one.wire for _, one in lines)
         also = f" and {bodies} bodies" if bodies else ""
-        summary = f"{len(lines) - bodies} written frames{also}: {_counted(self.counts)}"
+        summary = f"{len(lines) - bodies} written frames{also}: {counted(self.counts)}"
         return Read(self.faults, summary, self.kept, self.markets, set(self.counts), written=True)
 
     def _parsed(self) -> Iterator[tuple[str, Written]]:
@@ -190,9 +163,12 @@ class _Lines:
         if not self.inherited:
             return True
         market = one.described
-        here = not one.endpoint or one.endpoint in self.venue.endpoints
+        endpoints = self.venue.endpoints
+        here = not one.endpoint or one.endpoint in endpoints
+        if one.answer is not None and not any(e.ask_first for e in endpoints.values()):
+            return False
         known = market is None or any(
-            serves(endpoint, market) for endpoint in self.venue.endpoints.values()
+            serves(endpoint, market) for endpoint in endpoints.values()
         )
         return here and known and (one.kind is None or one.kind in self.venue.kinds)
 
@@ -345,116 +321,7 @@ class _Lines:
             yield from _unlike([found], [{"type": "Dial", **one.dial}], "dial")
 
 
-# --- a recording -------------------------------------------------------------------------------
-
-
-def _recording(adapter: Adapter, folder: Path) -> Read:
-    meta = msgspec.json.decode((folder / "meta.json").read_bytes())
-    faults: list[Fault] = []
-    counts: Counter[str] = Counter()
-    topics: dict[tuple[str, str], set[str]] = {}
-    frames = bad = 0
-    kept: dict[str, Kept] = {}
-    for stream in meta["streams"]:
-        at = _endpoint_of(adapter, str(stream.get("url", "")))
-        for number, raw in _incoming(folder / stream["file"]):
-            frames += 1
-            where = f"{stream['file']}:{number}"
-            try:
-                # Nobody knows the markets of that day: each id stands for its own symbol.
-                found = decode(adapter, raw, at, str)
-            except DecodeError as error:
-                bad += 1
-                if bad <= _SHOWN:
-                    faults.append(Fault(f"does not decode: {error.reason}", where))
-                continue
-            for item in found:
-                if not isinstance(item, Batch):
-                    counts[type(item).__name__] += 1
-                    kept.setdefault(type(item).__name__, Kept(raw, at, None))
-                    continue
-                symbols = topics.setdefault((at, item.topic), set())
-                for event in item.events:
-                    name = type(event).__name__
-                    kept.setdefault(name, Kept(raw, at, None))
-                    counts[name] += 1
-                    symbols.add(event.symbol)
-                    if counts[name] <= _LOOKED_AT or counts[name] % 50 == 0:
-                        wrong = (*judged([event]), *contradictory(event))
-                        faults += [Fault(text, where) for text in wrong]
-    if bad > _SHOWN:
-        faults.append(Fault(f"{bad - _SHOWN} more frames do not decode"))
-    faults += _foreign_topics(adapter, topics)
-    summary = f"{frames} recorded frames, {frames - bad} decode: {_counted(counts)}"
-    return Read(faults, summary, list(kept.values()), [], set(counts), written=False)
-
-
-def _incoming(path: Path) -> Iterator[tuple[int, bytes]]:
-    data = path.read_bytes()
-    lines = (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines()
-    for number, line in enumerate(lines, 1):
-        one = _recorded.decode(line)
-        if one.dir == "in":
-            yield number, one.raw.encode()
-
-
-def _endpoint_of(adapter: Adapter, url: str) -> str:
-    """Return the endpoint of a recorded address: same host, and most of the path."""
-    asked = urlsplit(url)
-
-    def likeness(name: str) -> tuple[bool, int]:
-        endpoint = adapter.venue.endpoints[name]
-        best = (False, 0)
-        for known in filter(None, (endpoint.live, endpoint.testnet, endpoint.demo)):
-            parts = urlsplit(known)
-            same = [a == b for a, b in zip(parts.path, asked.path, strict=False)]
-            shared = same.index(False) if False in same else len(same)
-            best = max(best, (parts.hostname == asked.hostname, shared))
-        return best
-
-    return max(adapter.venue.endpoints, key=likeness)  # the first of equals
-
-
-def _foreign_topics(
-    adapter: Adapter, topics: Mapping[tuple[str, str], set[str]]
-) -> Iterator[Fault]:
-    """Yield topics that no subscription of their own events' markets leads to."""
-    routed: dict[tuple[str, str], set[str]] = {}
-    for (at, topic), symbols in topics.items():
-        for id_ in sorted(symbols)[:1]:
-            if (at, id_) not in routed:
-                routed[at, id_] = _topics_of(adapter, at, id_)
-            if topic not in routed[at, id_]:
-                yield Fault(f"topic {topic!r}, with events of {id_}, is none that route() gives")
-
-
-def _topics_of(adapter: Adapter, at: str, id_: str) -> set[str]:
-    """Return every topic of an endpoint that some market with this id leads to."""
-    venue = adapter.venue
-    found: set[str] = set()
-    tails = {"spot": ("",), "margin": ("",)}
-    for market_type in TYPES:
-        if market_type not in venue.market_types:
-            continue
-        for tail in tails.get(market_type, (":USDT", ":BTC")):
-            described = ccxt_market(f"BTC/USDT{tail}", id_, market_type)
-            if not serves(venue.endpoints[at], described):
-                continue
-            # Sockets may use another id than REST; this one came over a socket.
-            market = msgspec.structs.replace(_plain_market(described), wire_id=id_)
-            for sub in (
-                *plain_subs(venue, market), *varied_subs(venue, market), *whole_subs(venue)
-            ):  # fmt: skip
-                found |= {r.topic for r in adapter.route(sub) if r.endpoint == at}
-    return found
-
-
-def _plain_market(described: CcxtMarket) -> Market:
-    fields = {"settle", "linear", "inverse", "type", "base", "quote", "symbol", "id"}
-    return Market(contract_size=described["contractSize"], **{f: described[f] for f in fields})
-
-
-# --- both ----------------------------------------------------------------------------------
+# --- what is the same for recordings -----------------------------------------------------------
 
 
 def judged(events: Sequence[Any]) -> Iterator[str]:
@@ -469,7 +336,8 @@ def plain(value: msgspec.Struct) -> dict[str, Any]:
     found: dict[str, Any] = {"type": type(value).__name__}
     for field in msgspec.structs.fields(value):
         mine = getattr(value, field.name)
-        if field.name in HIDDEN or mine == field.default:
+        absent = field.default_factory() if callable(field.default_factory) else field.default
+        if field.name in HIDDEN or mine == absent:
             continue
         if field.name == "events":
             found[field.name] = [plain(event) for event in mine]
@@ -505,8 +373,9 @@ def _types(found: Sequence[Inbound]) -> Iterator[str]:
             yield type(item).__name__
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def counted(counts: Mapping[str, int]) -> str:
+    """Say how many of each there are."""
     return ", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "nothing in them"
 
 
-__all__ = ["NOW_MS", "Kept", "Read", "Written", "judged", "plain", "read"]
+__all__ = ["NOW_MS", "Kept", "Read", "Written", "counted", "judged", "plain", "read"]

@@ -156,30 +156,33 @@ def varied_subs(venue: Venue, market: Market) -> Iterator[Sub]:
             yield Sub(kind, market, market.type, depth=depth, channel=usual(venue, kind))
 
 
-def _channels(venue: Venue, kind: Kind) -> Iterator[dict[str, str]]:
-    """Yield the switches of a kind with up to two of them turned: one may open up another."""
-    channel = usual(venue, kind)
-    switches = list(venue.switches.get(kind, {}).items())
-    values = {name: dict.fromkeys((*s.values, *s.defaults.values())) for name, s in switches}
-    for number, name in enumerate(values):
-        for value in values[name]:
-            yield {**channel, name: value}
-        for other in list(values)[number + 1 :]:
-            for value in values[name]:
-                for second in values[other]:
-                    if channel[name] != value and channel[other] != second:
-                        yield {**channel, name: value, other: second}
-
-
 def whole_subs(venue: Venue) -> Iterator[Sub]:
     """Yield the subscriptions of all markets at once."""
     for kind in sorted(venue.all_markets):
         for market_type in venue.market_types:
-            channel = usual(venue, kind)
-            yield Sub(kind, None, market_type, channel=channel)
-            for name, switch in venue.switches.get(kind, {}).items():
-                for value in switch.for_all:
-                    yield Sub(kind, None, market_type, channel={**channel, name: value})
+            for channel in _channels(venue, kind, whole=True):
+                yield Sub(kind, None, market_type, channel=channel)
+
+
+def _channels(venue: Venue, kind: Kind, *, whole: bool = False) -> Iterator[dict[str, str]]:
+    """Yield the switches of a kind with up to two of them turned: one may open up another."""
+    values = {
+        name: list(dict.fromkeys((*switch.values, *switch.defaults.values())))
+        if not (whole and switch.for_all)
+        else list(switch.for_all)
+        for name, switch in venue.switches.get(kind, {}).items()
+    }
+    channel = usual(venue, kind)
+    channel = {name: v if v in values[name] else values[name][0] for name, v in channel.items()}
+    yield channel
+    for number, name in enumerate(values):
+        for value in values[name]:
+            if value != channel[name]:
+                yield {**channel, name: value}
+                for other in list(values)[number + 1 :]:
+                    for second in values[other]:
+                        if second != channel[other]:
+                            yield {**channel, name: value, other: second}
 
 
 def timeframes(venue: Venue, kind: Kind) -> Sequence[str]:

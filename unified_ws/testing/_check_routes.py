@@ -41,6 +41,7 @@ def _markets(subject: Subject) -> Faults:
     own = subject.read.markets if subject.read else []
     for market_type in venue.market_types:
         described = [market for market in own if market["type"] == market_type]
+        made, failed = [], False
         try:
             made = markets_.routable(adapter, market_type)
         except Exception as error:  # ids or `info` of its own kind: its frames must show some
@@ -48,11 +49,11 @@ def _markets(subject: Subject) -> Faults:
                 text = f"routes of made-up {market_type} markets raise {said(error)}"
                 where = line_of(error, subject.path) or subject.line_of("route")
                 yield Fault(f"{text}: show one in frames.jsonl, or mend it", where)
-            made = []
+            failed = True
         symbols = {market["symbol"] for market in described}
         described += [market for market in made if market["symbol"] not in symbols]
         served = [market for market in described if markets_.served(venue, market)]
-        if not served and not described:
+        if not served and not failed:
             yield Fault(f'no endpoint serves a market of type "{market_type}"')
         subject.described |= {market["symbol"]: market for market in served}
         subject.markets[market_type] = [markets_.market_of(adapter, market) for market in served]

@@ -135,7 +135,7 @@ def _changed(node: ast.AST) -> str | None:
         table = node.func.value
     else:
         return None
-    while isinstance(table, ast.Subscript):
+    while isinstance(table, ast.Subscript | ast.Attribute):
         table = table.value
     return table.id if isinstance(table, ast.Name) else None
 

@@ -66,7 +66,7 @@ class Subject:
         return [name for name, before in self._tables.items() if now.get(name) != before]
 
     def _contents(self) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         for cls in self.cls.__mro__:
             if cls is Adapter or not issubclass(cls, Adapter):
                 continue

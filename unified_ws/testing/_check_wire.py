@@ -23,7 +23,8 @@ from ._check_subject import Faults, Subject, line_of, said
 _MANY = 100
 """Topics of a request where the venue states no limit."""
 _CHANGED = 60
-"""How often each good frame is spoiled."""
+_CHANGED_BYTES = 500_000
+"""How often each good frame is spoiled, and how much there may be of a large one."""
 _GARBAGE: tuple[bytes, ...] = (
     b"", b" ", b"{", b"}", b"{}", b"[]", b"[[]]", b"[null]", b"null", b"true", b'"', b'{"', b"NaN",
     b'{"data":', b'{"data":null}', b'{"data":[]}', b'[{"data":{}}]', b"\xff\xfe\x00", b"\x00" * 64,
@@ -54,6 +55,8 @@ def requests(subject: Subject) -> Faults:
                 yield from _text(frame, what, line)
             if asked == ended:
                 yield Fault(f"{what}: subscribe and unsubscribe are the same", line)
+            if size > 1 and asked == subject.adapter.request("subscribe", chosen[:-1], call):
+                yield Fault(f"{what} is the same without the last of them", line)
             if asked != subject.adapter.request("subscribe", tuple(chosen), call):
                 yield Fault(f"{what} differs from call to call", line)
             # A larger request is split by the core until it fits; one topic cannot be split.
@@ -159,7 +162,7 @@ def bad_frames(subject: Subject) -> list[bytes]:
             break
     good = [kept.frame for kept in subject.read.frames] if subject.read else []
     # A text that is no JSON may be whole at half its length, as "pong" and "pong:" are.
-    whole = [frame for frame in (*echoes, *good) if frame[:1] in (b"{", b"[")]
+    whole = [frame.rstrip() for frame in (*echoes, *good) if frame[:1] in (b"{", b"[")]
     cut = [frame[:n] for frame in whole for n in (len(frame) // 2, len(frame) - 1)]
     return [*_GARBAGE, *cut]
 
@@ -182,7 +185,8 @@ def spoiled(subject: Subject) -> Faults:
 def spoiled_frames(kept: Kept) -> Iterator[bytes]:
     """Yield a frame with bytes changed, and with values of its JSON replaced; always the same."""
     chance = random.Random(len(kept.frame))
-    for _ in range(_CHANGED // 3):
+    times = max(3, min(_CHANGED, _CHANGED_BYTES // max(1, len(kept.frame))))
+    for _ in range(times // 3):
         changed = bytearray(kept.frame)
         place = chance.randrange(len(changed) + 1)
         match chance.randrange(3):
@@ -197,10 +201,10 @@ def spoiled_frames(kept: Kept) -> Iterator[bytes]:
         message = msgspec.json.decode(kept.frame)
     except msgspec.DecodeError:
         return
-    places = list(_places(message))
-    for place in places if len(places) <= _CHANGED else chance.sample(places, _CHANGED):
+    paths = list(_places(message))
+    for path in paths if len(paths) <= times else chance.sample(paths, times):
         for value in (_MISSING, chance.choice(_VALUES), chance.choice(_VALUES)):
-            yield msgspec.json.encode(_replaced(message, place, value))
+            yield msgspec.json.encode(_replaced(message, path, value))
 
 
 _MISSING = object()

@@ -21,6 +21,7 @@ from unified_ws.adapter import Adapter
 from . import _check_facts as facts_
 from . import _check_frames as frames_
 from . import _check_markets as markets_
+from . import _check_recordings as recordings_
 from . import _check_routes as routes_
 from . import _check_source as source_
 from . import _check_wire as wire_
@@ -140,9 +141,18 @@ def _where(subject: Subject, line: int | str | None) -> str:
 
 
 def _frames(subject: Subject) -> Faults:
-    if subject.frames is not None:
-        subject.read = frames_.read(subject.adapter, subject.frames, inherited=subject.is_twin)
-        yield from subject.read.faults
+    folder = subject.frames
+    if folder is None:
+        return
+    path = folder if folder.is_file() else folder / "frames.jsonl"
+    if (folder / "meta.json").exists():
+        subject.read = recordings_.read(subject.adapter, folder)
+    elif path.exists():
+        subject.read = frames_.read(subject.adapter, path, inherited=subject.is_twin)
+    else:
+        yield Fault(f"{folder} holds neither meta.json (a recording) nor frames.jsonl")
+        return
+    yield from subject.read.faults
 
 
 def _shown(subject: Subject) -> Faults:
