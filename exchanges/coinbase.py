@@ -280,13 +280,19 @@ def _books(head: _Head, markets: ws.Markets) -> list[ws.Inbound]:
         if symbol is None:
             skipped[product] = skipped.get(product, 0) + 1
             continue
-        whole = event.type == "snapshot"
-        if whole or not updates or updates[-1].kind != "delta":
-            updates.append(ws.BookUpdate(symbol, "snapshot" if whole else "delta", [], [], ms))
-        bids, asks = updates[-1].bids, updates[-1].asks
+        bids: list[ws.Level] = []
+        asks: list[ws.Level] = []
         for change in event.updates or ():
             side = bids if change.side == "bid" else asks
             side.append((change.price_level, change.new_quantity))
+        last = updates[-1] if updates else None
+        if event.type != "snapshot" and last is not None and last.kind == "delta":
+            last.bids, last.asks = [*last.bids, *bids], [*last.asks, *asks]
+        else:
+            whole = event.type == "snapshot"
+            updates.append(
+                ws.BookUpdate(symbol, "snapshot" if whole else "delta", bids, asks, ms)
+            )
     return [
         ws.Batch(f"level2:{product}", updates, skipped.get(product, 0))
         for product, updates in found.items()

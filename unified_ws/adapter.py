@@ -34,6 +34,7 @@ from unified_ws.events import (
     TextLevel,
     Ticker,
     Trade,
+    WireLevel,
 )
 from unified_ws.facts import (
     Backoff,
@@ -362,5 +363,6 @@ __all__ = [
     "Heartbeat", "Held", "History", "Inbound", "Kind", "Level", "Limits", "Liquidation", "MarkPrice",
     "Market", "Markets", "Op", "OpenInterest", "Poll", "Pong", "Ready", "Refused", "Rest", "RestHost",
     "Route", "Side", "Snapshot", "Sub", "Switch", "TextLevel", "Ticker", "Trade", "Venue", "Window",
+    "WireLevel",
     "by_row", "reader",
 ]  # fmt: skip

@@ -17,6 +17,8 @@ import msgspec
 Side: TypeAlias = Literal["buy", "sell"]
 Level: TypeAlias = tuple[float, float]
 """(price, amount); amount 0.0 removes the level."""
+WireLevel: TypeAlias = Level | tuple[float, float, Any] | tuple[float, float, Any, Any]
+"""A level as the venue's rows have it: what follows price and amount is ignored."""
 TextLevel: TypeAlias = tuple[str, str]
 """(price, amount) as the venue wrote them."""
 
@@ -89,8 +91,8 @@ class BookUpdate(msgspec.Struct, gc=False):
 
     symbol: str
     kind: Literal["snapshot", "rest", "whole", "delta", "broken"]
-    bids: list[Level]
-    asks: list[Level]
+    bids: Sequence[WireLevel]
+    asks: Sequence[WireLevel]
     timestamp_ms: int | None = None
     last_id: int | None = None
     prev_id: int | None = None

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
+from tests.unit.hosts import StrictHost
 from unified_ws.adapter import Route, Sub
 from unified_ws.core.streams import CandleStream, RowStream, Stream
-from unified_ws.events import BidAsk, BookUpdate, Candle, Market, Row, Ticker, Trade
+from unified_ws.events import BidAsk, BookUpdate, Candle, Market, Row, Ticker
 from unified_ws.facts import Kind
 
 MARKET = Market("BTC/USDT", "BTCUSDT")
 
 
-class Host:
+class Host(StrictHost):
     """Remember what a stream tells its engine."""
 
     def __init__(self) -> None:
@@ -29,14 +30,6 @@ class Host:
     def first_data(self, stream: Stream) -> None:
         """Note the first delivery."""
         self.first += 1
-
-    def checksum(self, bids: Any, asks: Any) -> int:
-        """Only books have one."""
-        raise AssertionError
-
-    def renumbered(self, stream: Stream, last: Trade, row: Trade) -> None:
-        """Only trades are numbered so."""
-        raise AssertionError
 
 
 class Waiter:

@@ -156,7 +156,7 @@ def test_what_a_venue_lacks_for_a_market_is_refused_by_name() -> None:
     with pytest.raises(CCXT_ERRORS["NotSupported"], match=r"toy watchMarkPrice\(\) is not supported for A"):
         stage.engine.stream(ws.Sub(ws.Kind.MARK_PRICE, market()), 0.0, "watchMarkPrice")
     candle = ws.Sub(ws.Kind.OHLCV, market(), timeframe="1s", channel={"name": "mark"})
-    with pytest.raises(CCXT_ERRORS["NotSupported"], match="for A with timeframe '1s', name 'mark'$"):
+    with pytest.raises(CCXT_ERRORS["NotSupported"], match=r"for A with timeframe '1s', name 'mark'$"):
         stage.engine.stream(candle, 0.0, "watchOHLCV")
     with pytest.raises(CCXT_ERRORS["ArgumentsRequired"], match="no stream has all spot markets"):
         stage.engine.stream(ws.Sub(ws.Kind.TICKER), 0.0)

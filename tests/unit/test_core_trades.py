@@ -8,6 +8,7 @@ from math import inf, nan
 import msgspec
 import pytest
 
+from tests.unit.hosts import StrictHost
 from unified_ws.adapter import History, Rest, Route, Sub
 from unified_ws.core import trades as trades_module
 from unified_ws.core.ledger import KEPT_GAPS, Gap, Ledger
@@ -20,13 +21,13 @@ MARKET = Market("BTC/USDT", "BTCUSDT")
 HISTORY = History(Rest("publicGetTrades"), 1000)
 
 
-class Host:
+class Host(StrictHost):
     """Remember what a stream tells its engine."""
 
     def __init__(self) -> None:
         self.bad: list[str] = []
         self.first = 0
-        self.anew: list[tuple[str, str]] = []
+        self.restarts: list[tuple[str, str]] = []
 
     def bad_row(self, stream: Stream, row: Row | BookUpdate, reason: str) -> None:
         """Note a bad row."""
@@ -38,7 +39,7 @@ class Host:
 
     def renumbered(self, stream: Stream, last: Trade, row: Trade) -> None:
         """Note that the venue counts anew."""
-        self.anew.append((last.id, row.id))
+        self.restarts.append((last.id, row.id))
 
 
 def trade(
@@ -250,7 +251,7 @@ def test_a_venue_that_counts_anew_is_told_from_a_repeat() -> None:
     made.accept([trade(5, at_ms=100_000_000)], 1.0, 1)
     made.accept([trade(6, at_ms=100_000_010)], 1.0, 1)
     assert numbers(made) == [900, 5, 6]
-    assert host(made).anew == [("900", "5")]
+    assert host(made).restarts == [("900", "5")]
     assert made.duplicates == 1
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
+from collections.abc import Sequence
 from enum import StrEnum
 from heapq import nlargest, nsmallest
 from math import inf
 from typing import Literal
 
-from unified_ws.events import BookUpdate, Level
+from unified_ws.events import BookUpdate, Level, WireLevel
 
 BUFFERED_DELTAS = 20_000
 RENUMBERED_MS = 10_000
@@ -67,22 +68,24 @@ class Levels:
         twin._prices = self.prices[:]
         return twin
 
-    def replace(self, levels: list[Level]) -> None:
+    def replace(self, levels: Sequence[WireLevel]) -> None:
         """Forget everything and take these levels."""
-        for price, amount in levels:
-            if not (0.0 < price < inf and 0.0 <= amount < inf):
-                raise BadLevel(f"price {price!r}, amount {amount!r}")
-        self.amounts = {price: amount for price, amount in levels if amount}
+        for level in levels:
+            if not (0.0 < level[0] < inf and 0.0 <= level[1] < inf):
+                raise BadLevel(f"price {level[0]!r}, amount {level[1]!r}")
+        self.amounts = {level[0]: level[1] for level in levels if level[1]}
         self._prices = self._rows = None
 
-    def apply(self, levels: list[Level]) -> None:
+    def apply(self, levels: Sequence[WireLevel]) -> None:
         """Set the amount of each price; 0 removes it (removing an absent one is normal)."""
         self._unseen += 1
         if self._unseen > UNSEEN:
             self._prices = self._rows = None
         amounts, prices, rows = self.amounts, self._prices, self._rows
         if prices is None:
-            for price, amount in levels:
+            for level in levels:
+                price = level[0]
+                amount = level[1]
                 if not (0.0 < price < inf and 0.0 <= amount < inf):
                     raise BadLevel(f"price {price!r}, amount {amount!r}")
                 if amount:
@@ -91,7 +94,7 @@ class Levels:
                     amounts.pop(price, None)
             return
         for level in levels:
-            price, amount = level
+            price, amount = level[0], level[1]
             if not (0.0 < price < inf and 0.0 <= amount < inf):
                 raise BadLevel(f"price {price!r}, amount {amount!r}")
             if rows is None:
@@ -103,8 +106,7 @@ class Levels:
                     del amounts[price]
                     del prices[bisect_left(prices, price)]
             else:
-                _set(amounts, prices, rows, level)
-
+                _set(amounts, prices, rows, (price, amount))
 
     def cut(self, keep: int, *, lowest: bool) -> None:
         """Drop all but `keep` levels: the lowest prices (bids) or the highest (asks)."""
@@ -264,8 +266,8 @@ def _bounds(update: BookUpdate) -> tuple[float, float]:
     depth = update.depth
     if depth is None:
         return 0.0, inf
-    low = min(price for price, _ in update.bids) if len(update.bids) >= depth else 0.0
-    high = max(price for price, _ in update.asks) if len(update.asks) >= depth else inf
+    low = min(level[0] for level in update.bids) if len(update.bids) >= depth else 0.0
+    high = max(level[0] for level in update.asks) if len(update.asks) >= depth else inf
     return low, high
 
 

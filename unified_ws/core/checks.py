@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from unified_ws.events import BookUpdate, TextLevel
+from unified_ws.events import BookUpdate, TextLevel, WireLevel
 
 Compute = Callable[[Sequence[TextLevel], Sequence[TextLevel]], int]
 
@@ -60,10 +60,10 @@ class Checks:
 
 
 def _set(
-    side: dict[float, TextLevel], levels: Sequence[tuple[float, float]], texts: Sequence[TextLevel]
+    side: dict[float, TextLevel], levels: Sequence[WireLevel], texts: Sequence[TextLevel]
 ) -> None:
-    for (price, amount), text in zip(levels, texts, strict=True):
-        if amount:
-            side[price] = text
+    for level, text in zip(levels, texts, strict=True):
+        if level[1]:
+            side[level[0]] = text
         else:
-            side.pop(price, None)
+            side.pop(level[0], None)

@@ -315,8 +315,8 @@ def quote_of(event: Any) -> BidAsk | None:
     """Return the best bid and ask of a whole book; None of anything else."""
     if type(event) is not BookUpdate or event.kind not in ("snapshot", "whole"):
         return None
-    bid: tuple[float | None, float | None] = max(event.bids, default=(None, None))
-    ask: tuple[float | None, float | None] = min(event.asks, default=(None, None))
+    bid: Any = max(event.bids, default=(None, None))
+    ask: Any = min(event.asks, default=(None, None))
     return BidAsk(
         event.symbol, event.timestamp_ms, bid[0], bid[1], ask[0], ask[1], event.last_id, {}
     )
