@@ -252,18 +252,25 @@ def _rows(head: _Head, markets: ws.Markets) -> list[ws.Inbound]:
     """Read a frame of rows, whose products need not be the same."""
     channel, ms = head.channel, _ms(head.timestamp)
     read, build = _ROWS[channel]
-    products: dict[str, list[msgspec.Raw]] = {}
+    found: list[msgspec.Raw] = []
     for event in _read_rows(head.events):
         # 5.1: the newest trade is the first
-        rows = event.trades[::-1] if event.trades else event.tickers or event.candles or ()
-        for row in rows:
-            products.setdefault(_read_product(row).product_id, []).append(row)
+        found += event.trades[::-1] if event.trades else event.tickers or event.candles or ()
+    one, mixed = _read_product(found[0]).product_id if found else "", False
 
     def parse(row: msgspec.Raw) -> ws.Event | None:
+        nonlocal mixed
         d = read(row)
+        mixed = mixed or d.product_id != one
         symbol = markets(d.product_id)
         return None if symbol is None else build(symbol, d, ms, row)
 
+    batch = ws.by_row(f"{channel}:{one}", found, parse)
+    if not mixed:
+        return [batch] if one else []
+    products: dict[str, list[msgspec.Raw]] = {}
+    for row in found:
+        products.setdefault(_read_product(row).product_id, []).append(row)
     # 5.3: a ticker may be empty, down to the name of its product
     return [ws.by_row(f"{channel}:{name}", rows, parse) for name, rows in products.items() if name]
 
