@@ -256,18 +256,16 @@ def _rows(head: _Head, markets: ws.Markets) -> list[ws.Inbound]:
     for event in _read_rows(head.events):
         # 5.1: the newest trade is the first
         found += event.trades[::-1] if event.trades else event.tickers or event.candles or ()
-    one, mixed = _read_product(found[0]).product_id if found else "", False
+    one = _read_product(found[0]).product_id if found else ""
 
     def parse(row: msgspec.Raw) -> ws.Event | None:
-        nonlocal mixed
         d = read(row)
-        mixed = mixed or d.product_id != one
         symbol = markets(d.product_id)
         return None if symbol is None else build(symbol, d, ms, row)
 
-    batch = ws.by_row(f"{channel}:{one}", found, parse)
-    if not mixed:
-        return [batch] if one else []
+    batch, own = ws.by_row(f"{channel}:{one}", found, parse), markets(one)
+    if own is not None and not batch.skipped and all(row.symbol == own for row in batch.events):
+        return [batch]  # nearly all frames tell of one product
     products: dict[str, list[msgspec.Raw]] = {}
     for row in found:
         products.setdefault(_read_product(row).product_id, []).append(row)

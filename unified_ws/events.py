@@ -17,8 +17,8 @@ import msgspec
 Side: TypeAlias = Literal["buy", "sell"]
 Level: TypeAlias = tuple[float, float]
 """(price, amount); amount 0.0 removes the level."""
-WireLevel: TypeAlias = Level | tuple[float, float, Any] | tuple[float, float, Any, Any]
-"""A level as the venue's rows have it: what follows price and amount is ignored."""
+WireLevel: TypeAlias = tuple[Any, ...]
+"""A level as the venue's rows have it: price and amount as floats; what follows is ignored."""
 TextLevel: TypeAlias = tuple[str, str]
 """(price, amount) as the venue wrote them."""
 

@@ -55,6 +55,12 @@ def mistyped(event: object) -> Iterator[str]:
         msgspec.convert(fields, type(event))
     except msgspec.ValidationError as error:
         yield f"{type(event).__name__}: {error}"
+        return
+    if isinstance(event, BookUpdate):
+        for level in (*event.bids, *event.asks):
+            if len(level) < 2 or not all(type(n) in (float, int) for n in level[:2]):
+                yield f"BookUpdate has a level that does not begin with two numbers: {level!r}"
+                break
 
 
 def unlikely(event: Any) -> Iterator[str]:
@@ -106,7 +112,7 @@ def _no_instant(value: int) -> Iterator[str]:
 
 def _levels(book: BookUpdate) -> Iterator[str]:
     for side in ("bids", "asks"):
-        for price, amount in getattr(book, side):
+        for price, amount, *_ in getattr(book, side):
             if not 0 < price < float("inf") or not 0 <= amount < float("inf"):
                 yield f"BookUpdate.{side} has a level of {amount} at {price}"
                 break

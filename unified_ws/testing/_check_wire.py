@@ -244,7 +244,7 @@ def _decoded(
     except Exception as error:  # an ordinary one, on the way through what was returned
         yield Fault(f"decode() gives what cannot be read: {said(error)}", subject.line_of("decode"))
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
             raise
         text = f"frame {frame[:40]!r} at {at} raised {said(error)}, which is no ordinary error"
         yield Fault(text, line_of(error, subject.path) or subject.line_of("decode"))
