@@ -5,45 +5,43 @@ https://www.kucoin.com/docs-new, the venue's own SDK and its recorded sample fra
 
 What is peculiar here:
 
-* A classic address comes from REST with a token of 24 hours, a new one for each dial, together with
-  the intervals of the heartbeat (1.1); nothing is sent before the `welcome`. UTA addresses are
-  fixed and need no token (1.2).
-* Topics of one channel are joined by commas, at most 100 symbols in one request (2); frames come
-  back under the topic of one symbol. All tickers of spot are the topic `:all`, whose `subject` is
-  the symbol (5).
-* A futures socket acknowledges unknown symbols and stays silent (4.1): symbols are checked against
-  the markets before anything is sent.
-* Order books: rows of price "0" only advance the sequence (8.1); a futures frame is one change,
-  "price,side,size" (8.2); the rows of a spot frame are not in the order of their sequences (seen in
-  frames of 2022). Public REST tells 100 levels of a spot book, all of a futures one.
+* A classic address comes from REST for each dial anew, with a token of 24 hours and the intervals
+  of the heartbeat (1.1); UTA's are fixed (1.2). Nothing is sent before the `welcome`.
+* Topics of one channel are joined by commas, at most 100 symbols a request (2); frames come back
+  under the topic of one symbol. The topic of all spot tickers has the symbol as `subject` (5).
+* A futures socket acknowledges unknown symbols and stays silent (4.1): symbols are checked before.
+* Rows of price "0" only advance a book's sequence (8.1); a futures frame is one change (8.2).
+* The rows of a spot book's frame are not in the order of their sequences (seen in 2022).
+* Public REST tells 100 levels of a spot book, all of a futures one (8.1, 8.2).
 * Candles are start, open, close, high, low, volume; the volume of futures (contracts) is the last
-  number; the one before it has been seen to be the turnover (5, 6).
-* Trade times are nanoseconds, times of futures candles and books milliseconds (5, 6).
+  number, the one before it has been seen to be the turnover (5, 6).
+* Times are nanoseconds or milliseconds, from channel to channel (5, 6, 7).
 * UTA frames are binary ones that hold JSON (1.2). Their best ask is `a`, their best bid `b` (7).
 * There are no liquidations, no checksums and no testnet (6, 8.4, 1.2).
 
-Choices: `{"uta": True}` takes UTA's channels as in ccxt; mark prices, funding rates and open
-interest come from UTA unless `{"method": "/contract/instrument"}` asks for the classic channel,
-which has no open interest and says neither when funding is due nor how often. `funding_timestamp`
-is `ft`, the start of the running interval, as in ccxt; its end, when the rate is due, is
-`next_funding_timestamp`. Statistics of a contract's day are there for
-`{"contractMethod": "/contractMarket/snapshot"}`; ccxt's channel has none. Candles of futures are
-asked for one by one: nobody has shown that lists of them are taken, and the venue would not say no.
+Choices:
+
+* `{"uta": True}` takes UTA's channels, as in ccxt.
+* Mark prices, funding rates and open interest come from UTA. `{"method": "/contract/instrument"}`
+  is the classic channel: no open interest, and not a word on when or how often funding is due.
+* `funding_timestamp` is `ft`, the start of the running interval, as in ccxt; its end, when the rate
+  is due, is `next_funding_timestamp`.
+* A contract's day: `{"contractMethod": "/contractMarket/snapshot"}`; ccxt's channel has none of it.
+* Candles of futures are asked for one by one: nobody has shown that lists of them are taken, and
+  the venue would not say no (4.1).
 
 Deliberate differences from ccxt 4.5.90:
 
-* Bid and ask of UTA tickers are not swapped, and UTA's books move: ccxt never applies their
-  deltas (13.1, 13.2). `{"utaDepth": "increment"}` is served by `increment@10ms`, which brings its
-  own first state: the other is deprecated, and its state takes a signed request (1.3, 8.4).
+* Bid and ask of UTA tickers are not swapped (13.1); UTA's books move, ccxt applies no delta (13.2).
+* `{"utaDepth": "increment"}` is served by `increment@10ms`, which brings its own first state: the
+  other is deprecated, and its state takes a signed request (1.3, 8.4).
 * `bidVolume` and `askVolume` of the spot ticker are filled: the frame has them (5).
-* Times in nanoseconds are cut to milliseconds exactly; ccxt computes with floats, and is 1 ms
-  short in many a trade and ticker.
+* Nanoseconds are cut to milliseconds exactly; ccxt's floats make many a time 1 ms short.
 * `cost` of a trade of an inverse contract is in the coin; ccxt multiplies dollars by the price.
-* `watch_tickers` honours `uta`, and `watch_order_book` honours `method`: ccxt documents both and
-  goes by neither.
-* Books: any `limit` is taken, where ccxt raises for all but 5, 20, 50 and 100. The first state of
-  a spot book is the public one with 100 levels, with API keys too; rows beyond what is known are
-  not handed out. That of a futures book is always the full one (13.3).
+* `watch_tickers` honours `uta`, `watch_order_book` `method`: ccxt documents both, goes by neither.
+* Any `limit` of a book is taken, where ccxt raises for all but 5, 20, 50 and 100. A spot book
+  begins with the public 100 levels, with API keys too, and rows beyond what is known are not handed
+  out; a futures book always begins with the full one (13.3).
 * `watch_bids_asks` takes more than 100 symbols; topics beyond 300 get a second connection (13.4).
 * Six-hour candles of futures raise `NotSupported`: the venue has none (7), ccxt waits for ever.
 """
@@ -51,7 +49,7 @@ Deliberate differences from ccxt 4.5.90:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -68,129 +66,135 @@ _TIMEFRAMES = {  # 5
 }  # fmt: skip
 _TIMEFRAME_OF = {value: key for key, value in _TIMEFRAMES.items()}
 _INTERVALS = {3600000: "1h", 14400000: "4h", 28800000: "8h", 57600000: "16h", 86400000: "24h"}
+_CHANNEL_OF = {  # of spot, of futures, of UTA where that is asked for (5, 6, 7)
+    ws.Kind.TRADES: ("/market/match", "/contractMarket/execution", "trade"),
+    ws.Kind.BOOK: ("/market/level2", "/contractMarket/level2", "obu"),
+    ws.Kind.TICKER: ("/market/snapshot", "/contractMarket/ticker", "ticker"),
+    ws.Kind.BIDS_ASKS: ("/spotMarket/level1", "/contractMarket/tickerV2", ""),
+    ws.Kind.OHLCV: ("/market/candles", "/contractMarket/limitCandle", "kline"),
+    ws.Kind.MARK_PRICE: ("", "mark-price", ""),
+    ws.Kind.OPEN_INTEREST: ("", "mark-price", ""),
+    ws.Kind.FUNDING_RATE: ("", "funding-fee", ""),
+}
+_BOOKS = (  # of spot, of futures: changes, whole books of 5 and of 50 levels (5, 6)
+    ("/market/level2", "/spotMarket/level2Depth5", "/spotMarket/level2Depth50"),
+    ("/contractMarket/level2", "/contractMarket/level2Depth5", "/contractMarket/level2Depth50"),
+)
+_CANDLES = _CHANNEL_OF[ws.Kind.OHLCV][:2]
+_INSTRUMENT = "/contract/instrument"
+_ALL = "/market/ticker:all"
+_ONE_BY_ONE = ("/contractMarket/limitCandle", "trade", "kline", "obu", "mark-price")  # 2
+_STATES = {  # 8.1, 8.2: where books of changes begin
+    "/market/level2": ws.Snapshot(
+        "publicGetMarketOrderbookLevelLevelLimit", {"level": 2}, "limit", ((20, 2.0), (100, 4.0))
+    ),
+    "/contractMarket/level2": ws.Snapshot("futuresPublicGetLevel2Snapshot", {}, "", ((0, 3.0),)),
+}
+_PAST = {  # the newest hundred trades, and what they weigh
+    "/market/match": ("publicGetMarketHistories", 3.0),
+    "/contractMarket/execution": ("futuresPublicGetTradeHistory", 5.0),
+}
+_SPOT_TOKEN, _FUTURES_TOKEN = "publicPostBulletPublic", "futuresPublicPostBulletPublic"  # 1.1
 _BEAT = ws.Heartbeat(  # 3; protocol pings are not spoken here, only messages
     by="message", every_s=15, timeout_s=10, silence_s=46, idle_ping_s=0
 )
-_DAY_S = 24 * 3600
+_CLASSIC = {  # 2, 12
+    "messages": ws.Window(n=100, per_s=10), "dials": ws.Window(n=30, per_s=60),
+    "lifetime_s": 24 * 3600, "rotate_after_s": 23 * 3600,
+}  # fmt: skip
+_SPOT = {**_CLASSIC, "topics_per_connection": 300}
+_UNIFIED = {  # 2
+    "messages": ws.Window(n=300, per_s=10), "dials": ws.Window(n=250, per_s=300),
+    "topics_per_connection": 600,
+}  # fmt: skip
 
 
-def _classic(live: str, ask: str, serves: dict[str, Any], topics: int | None) -> ws.Endpoint:
+def _endpoint(host: str, serves: str, token: str | None, **limits: Any) -> ws.Endpoint:
     return ws.Endpoint(
-        live=live, serves=serves, ask_first=ask, awaits_ready=True, heartbeat=_BEAT,
-        limits=ws.Limits(  # 2
-            topics_per_request=100, topics_per_connection=topics, connections=800,
-            messages=ws.Window(n=100, per_s=10), dials=ws.Window(n=30, per_s=60),
-            lifetime_s=_DAY_S, rotate_after_s=_DAY_S - 3600,  # 12
-        ),
+        live=f"wss://{host}", serves={serves: True}, ask_first=token, awaits_ready=True,
+        heartbeat=_BEAT,
+        # 2; UTA's lists of symbols: undocumented, the classic size
+        limits=ws.Limits(topics_per_request=100, connections=800, **limits),
     )  # fmt: skip
 
 
-def _unified(live: str, serves: dict[str, Any]) -> ws.Endpoint:
-    return ws.Endpoint(
-        live=live, serves=serves, awaits_ready=True, heartbeat=_BEAT,
-        limits=ws.Limits(  # 2; lists of symbols: undocumented, the classic size
-            topics_per_request=100, topics_per_connection=600, connections=800,
-            messages=ws.Window(n=300, per_s=10), dials=ws.Window(n=250, per_s=300),
-        ),
-    )  # fmt: skip
+def _switch(*values: str, **more: Any) -> ws.Switch:
+    return ws.Switch(values=values, default=values[0], **more)
 
 
-_UTA = ws.Switch(values=("false", "true"), default="false")
-_SPOT_BOOKS = ("/market/level2", "/spotMarket/level2Depth5", "/spotMarket/level2Depth50")
-_FUTURES_BOOKS = (
-    "/contractMarket/level2", "/contractMarket/level2Depth5", "/contractMarket/level2Depth50",
-)  # fmt: skip
-_METHOD = {"method": ws.Switch(values=("mark-price", "/contract/instrument"), default="mark-price")}
-
+_UTA = {"uta": _switch("false", "true")}
+_METHOD = {"method": _switch("mark-price", _INSTRUMENT)}
 VENUE = ws.Venue(
-    id="kucoin",
-    ccxt_id="kucoin",
-    name="KuCoin",
+    id="kucoin", ccxt_id="kucoin", name="KuCoin",
     evidence="sheet of November 2026; recordings of 2021 to 2026; not yet seen live",
     endpoints={
-        "spot": _classic(
-            "wss://ws-api-spot.kucoin.com/", "publicPostBulletPublic", {"spot": True}, 300
-        ),
-        "futures": _classic(
-            "wss://ws-api-futures.kucoin.com/", "futuresPublicPostBulletPublic",
-            {"contract": True}, None,
-        ),
-        "uta_spot": _unified("wss://x-push-spot.kucoin.com", {"spot": True}),
-        "uta_futures": _unified("wss://x-push-futures.kucoin.com", {"contract": True}),
+        "spot": _endpoint("ws-api-spot.kucoin.com/", "spot", _SPOT_TOKEN, **_SPOT),
+        "futures": _endpoint("ws-api-futures.kucoin.com/", "contract", _FUTURES_TOKEN, **_CLASSIC),
+        "uta_spot": _endpoint("x-push-spot.kucoin.com", "spot", None, **_UNIFIED),
+        "uta_futures": _endpoint("x-push-futures.kucoin.com", "contract", None, **_UNIFIED),
     },
-    kinds=frozenset(ws.Kind) - {ws.Kind.LIQUIDATIONS},  # 6
+    kinds=frozenset(_CHANNEL_OF),  # 6: liquidations are not told
     all_markets=frozenset({ws.Kind.TICKER}),
     timeframes=_TIMEFRAMES,
     switches={
-        ws.Kind.TRADES: {"uta": _UTA},
+        ws.Kind.TRADES: _UTA,
         ws.Kind.BOOK: {
-            "uta": _UTA,
-            "utaDepth": ws.Switch(
-                values=("increment", "increment@10ms", "50", "5", "1"), default="increment"
-            ),
-            "method": ws.Switch(values=("", *_SPOT_BOOKS, *_FUTURES_BOOKS), default=""),
-            "spotMethod": ws.Switch(values=_SPOT_BOOKS, default=_SPOT_BOOKS[0]),
-            "contractMethod": ws.Switch(values=_FUTURES_BOOKS, default=_FUTURES_BOOKS[0]),
+            **_UTA, "utaDepth": _switch("increment", "increment@10ms", "50", "5", "1"),
+            "method": _switch("", *_BOOKS[0], *_BOOKS[1]), "spotMethod": _switch(*_BOOKS[0]),
+            "contractMethod": _switch(*_BOOKS[1]),
         },
         ws.Kind.TICKER: {
-            "uta": _UTA.model_copy(update={"for_all": ("false",)}),
-            "spotMethod": ws.Switch(
-                values=("/market/snapshot", "/market/ticker"), default="/market/snapshot",
-                defaults={"watchTickers": "/market/ticker"}, aliases=("method",),
-                for_all=("/market/ticker",),
+            "uta": _switch("false", "true", for_all=("false",)),
+            "spotMethod": _switch(
+                "/market/snapshot", "/market/ticker", aliases=("method",),
+                defaults={"watchTickers": "/market/ticker"}, for_all=("/market/ticker",),
             ),
-            "contractMethod": ws.Switch(
-                values=("/contractMarket/ticker", "/contractMarket/snapshot"),
-                default="/contractMarket/ticker",
-            ),
+            "contractMethod": _switch("/contractMarket/ticker", "/contractMarket/snapshot"),
         },
-        ws.Kind.OHLCV: {"uta": _UTA},
-        ws.Kind.MARK_PRICE: _METHOD,
-        ws.Kind.FUNDING_RATE: _METHOD,
+        ws.Kind.OHLCV: _UTA, ws.Kind.MARK_PRICE: _METHOD, ws.Kind.FUNDING_RATE: _METHOD,
     },
     market_types=("spot", "swap", "future"),
     rest={"": ws.RestHost(budget=ws.Window(n=2000, per_s=30))},  # an address's pool of both hosts
     rest_methods=(
-        "publicPostBulletPublic", "futuresPublicPostBulletPublic", "publicGetMarketHistories",
-        "publicGetMarketOrderbookLevelLevelLimit", "futuresPublicGetLevel2Snapshot",
-        "futuresPublicGetTradeHistory",
+        _SPOT_TOKEN, _FUTURES_TOKEN, *(state.method for state in _STATES.values()),
+        *(method for method, _ in _PAST.values()),
     ),
     closes={429: ws.CloseRule(floor_s=10)},  # 12
 )  # fmt: skip
 
-# --- the wire: only the fields we use, under the venue's own names ------------------------
+# --- the wire: only the fields we use, under the venue's own names or those that `_CHANNELS` maps;
+# --- `ns` is a time in nanoseconds, the others are in milliseconds -------------------------------
 
 
-class _Head(msgspec.Struct, gc=False):
+class _Head(msgspec.Struct, gc=False):  # 4.1, 4.2: of classic frames and of UTA's
     topic: str = ""
     type: str = ""
     subject: str = ""
     data: msgspec.Raw = msgspec.Raw()
     id: str | int | None = None
     code: int | None = None
-
-
-class _UtaHead(msgspec.Struct, gc=False):
     T: str = ""
     P: int = 0
     dp: str = ""
     t: str = ""
     d: msgspec.Raw = msgspec.Raw()
-    id: str | int | None = None
-    type: str = ""
     op: str = ""
     result: bool | None = None
     reason: str = ""
     message: str = ""
 
 
-class _Match(msgspec.Struct, gc=False):  # 5, 6: spot says `time`, futures `ts`
-    side: ws.Side
+class _UtaTrade(msgspec.Struct, gc=False):  # 7
+    ns: int
+    id: str | int
     price: float
     size: float
-    tradeId: str | int
-    time: int = 0
-    ts: int = 0
+    side: str
+    s: str = ""
+
+
+class _Trade(_UtaTrade, gc=False):  # 5, 6
+    side: ws.Side
 
 
 class _Changes(msgspec.Struct, gc=False):
@@ -218,108 +222,6 @@ class _Depth(msgspec.Struct, gc=False):  # 5, 6: spot's has no sequence
     sequence: int | None = None
 
 
-class _Level1(msgspec.Struct, gc=False):  # 5
-    asks: list[float]
-    bids: list[float]
-    timestamp: int
-
-
-class _Ticker(msgspec.Struct, gc=False):  # 5; some documents write Time
-    price: float | None = None
-    bestBid: float | None = None
-    bestBidSize: float | None = None
-    bestAsk: float | None = None
-    bestAskSize: float | None = None
-    time: int | None = None
-    Time: int | None = None
-
-
-class _Snapshot(msgspec.Struct):  # 5
-    data: msgspec.Raw
-
-
-class _Day(msgspec.Struct):
-    datetime: int
-    lastTradedPrice: float | None = None
-    buy: float | None = None
-    bidSize: float | None = None
-    sell: float | None = None
-    askSize: float | None = None
-    open: float | None = None
-    high: float | None = None
-    low: float | None = None
-    changePrice: float | None = None
-    changeRate: float | None = None
-    averagePrice: float | None = None
-    vol: float | None = None
-    volValue: float | None = None
-
-
-class _Contract(msgspec.Struct, gc=False):  # 6: ticker and tickerV2
-    ts: int
-    price: float | None = None
-    bestBidPrice: float | None = None
-    bestBidSize: float | None = None
-    bestAskPrice: float | None = None
-    bestAskSize: float | None = None
-    sequence: int | None = None
-
-
-class _ContractDay(msgspec.Struct, gc=False):  # 6
-    ts: int
-    lastPrice: float | None = None
-    highPrice: float | None = None
-    lowPrice: float | None = None
-    price24HoursBefore: float | None = None
-    priceChg: float | None = None
-    priceChgPct: float | None = None
-    volume: float | None = None
-    turnover: float | None = None
-
-
-class _Candles(msgspec.Struct):  # 5, 6
-    candles: tuple[int, float, float, float, float, float, float]
-    time: int
-
-
-class _Instrument(msgspec.Struct, gc=False):  # 6
-    timestamp: int
-    markPrice: float | None = None
-    indexPrice: float | None = None
-    fundingRate: float | None = None
-
-
-class _UtaTicker(msgspec.Struct, gc=False):  # 7
-    s: str
-    M: int
-    l: float | None = None
-    b: float | None = None
-    B: float | None = None
-    a: float | None = None
-    A: float | None = None
-
-
-class _UtaTrade(msgspec.Struct, gc=False):  # 7
-    s: str
-    M: int
-    p: float
-    q: float
-    S: str
-    ti: str | int
-
-
-class _UtaKline(msgspec.Struct):  # 7
-    s: str
-    i: str
-    O: int
-    o: float
-    h: float
-    l: float
-    c: float
-    v: float
-    S: bool | None = None
-
-
 class _UtaBook(msgspec.Struct, gc=False):  # 7
     s: str
     O: int
@@ -329,12 +231,16 @@ class _UtaBook(msgspec.Struct, gc=False):  # 7
     b: list[ws.Level]
 
 
-class _UtaMark(msgspec.Struct, gc=False):  # 7
-    s: str
-    ts: int
-    mp: float | None = None
-    ip: float | None = None
-    oi: float | None = None
+class _Level1(msgspec.Struct, gc=False):  # 5
+    asks: list[float]
+    bids: list[float]
+    timestamp: int
+
+
+class _Candles(msgspec.Struct, gc=False):  # 5, 6
+    candles: tuple[int, float, float, float, float, float, float]
+    spot_ns: int = 0
+    futures_ms: int = 0
 
 
 class _UtaFunding(msgspec.Struct, gc=False):  # 7
@@ -345,26 +251,52 @@ class _UtaFunding(msgspec.Struct, gc=False):  # 7
     gl: int | None = None
 
 
+_Ticker = msgspec.defstruct("_Ticker", [  # 5, 6, 7; some documents of spot's write Time
+    *((name, float | None, None) for name in ("ask", "ask_volume", "bid", "bid_volume", "last")),
+    ("number", int | None, None), ("time", int, 0), ("Time", int | None, None), ("ns", int, 0),
+    ("s", str, ""),
+])  # fmt: skip
+_Day = msgspec.defstruct("_Day", [  # 5, 6
+    (name, float | None, None) for name in (
+        "open", "high", "low", "change", "rate", "average", "base_volume", "quote_volume",
+    )
+], bases=(_Ticker,))  # fmt: skip
+_Mark = msgspec.defstruct("_Mark", [  # 6, 7
+    ("time", int), ("s", str, ""),
+    *((name, float | None, None) for name in ("price", "index", "interest", "rate")),
+])  # fmt: skip
+_UtaKline = msgspec.defstruct("_UtaKline", [  # 7
+    ("s", str), ("i", str), ("O", int), *((name, float) for name in "ohlcv"),
+    ("S", bool | None, None),
+], gc=False)  # fmt: skip
+
+
+def _wire(wire: type[msgspec.Struct], **names: str) -> Callable[[msgspec.Raw], Any]:
+    """Compile a reader of `wire` for a channel that calls its fields by these `names`.
+
+    What a channel has a name for must be there, unless it may be None.
+    """
+    fields: list[Any] = []
+    for one in msgspec.structs.fields(wire):
+        needed = one.required or (one.name in names and one.default is not None)
+        fields.append((one.name, one.type) if needed else (one.name, one.type, one.default))
+    named = msgspec.defstruct(wire.__name__, fields, rename=names, kw_only=True, gc=False)
+    return ws.reader(named)
+
+
 _read_head = ws.reader(_Head)
-_read_uta_head = ws.reader(_UtaHead)
-_read_day = ws.reader(_Day)
-_text = msgspec.json.Decoder(str).decode
+_read_text = msgspec.json.Decoder(str).decode
 
 # --- mappings: payload -> events; `about` is the timeframe of a candle, the depth of a book ----
 
 _MS = 1_000_000
 _SEQUENCE = itemgetter(2)
+_SIDES: dict[str, ws.Side] = {"buy": "buy", "sell": "sell", "BUY": "buy", "SELL": "sell"}
 _Made: TypeAlias = ws.Event | list[ws.Event]
 
 
-def _percent(rate: float | None) -> float | None:
-    return None if rate is None else round(rate * 100, 10)  # as decimals, like ccxt
-
-
-def _match(symbol: str, d: _Match, raw: msgspec.Raw, about: str) -> _Made:
-    return ws.Trade(
-        symbol, str(d.tradeId), (d.time or d.ts) // _MS, d.price, d.size, d.side, raw
-    )  # fmt: skip
+def _trade(symbol: str, d: _UtaTrade, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
+    return ws.Trade(symbol, str(d.id), d.ns // _MS, d.price, d.size, _SIDES[d.side], raw)
 
 
 def _rows(rows: list[tuple[float, float, int]]) -> list[ws.Level]:
@@ -374,13 +306,13 @@ def _rows(rows: list[tuple[float, float, int]]) -> list[ws.Level]:
     return [(price, size) for price, size, _ in rows if price]
 
 
-def _level2(symbol: str, d: _Level2, raw: msgspec.Raw, about: str) -> _Made:
+def _level2(symbol: str, d: _Level2, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
     bids, asks = _rows(d.changes.bids), _rows(d.changes.asks)
     before = d.sequenceStart - 1  # 8.1
     return ws.BookUpdate(symbol, "delta", bids, asks, d.time, d.sequenceEnd, before)
 
 
-def _change(symbol: str, d: _Change, raw: msgspec.Raw, about: str) -> _Made:
+def _change(symbol: str, d: _Change, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
     price, side, size = d.change.split(",")
     level = (float(price), float(size))
     rows = [level] if level[0] else []
@@ -389,95 +321,16 @@ def _change(symbol: str, d: _Change, raw: msgspec.Raw, about: str) -> _Made:
     return ws.BookUpdate(symbol, "delta", bids, asks, d.timestamp, d.sequence, before)
 
 
-def _depth(symbol: str, d: _Depth, raw: msgspec.Raw, about: str) -> _Made:
-    number = d.timestamp if d.sequence is None else d.sequence  # ccxt's nonce
-    return ws.BookUpdate(
-        symbol, "whole", d.bids, d.asks, d.timestamp, number, depth=int(about)
-    )  # fmt: skip
+def _depth(symbol: str, d: _Depth, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
+    at = d.timestamp
+    number = at if d.sequence is None else d.sequence  # ccxt's nonce
+    return ws.BookUpdate(symbol, "whole", d.bids, d.asks, at, number, depth=int(about))
 
 
-def _level1(symbol: str, d: _Level1, raw: msgspec.Raw, about: str) -> _Made:
-    bid, bid_size = d.bids or (None, None)  # a side may be empty
-    ask, ask_size = d.asks or (None, None)
-    return ws.BidAsk(symbol, d.timestamp, bid, bid_size, ask, ask_size, raw=raw)
-
-
-def _ticker(symbol: str, d: _Ticker, raw: msgspec.Raw, about: str) -> _Made:
-    return ws.Ticker(
-        symbol, d.time or d.Time, d.price, d.bestBid, d.bestBidSize, d.bestAsk, d.bestAskSize,
-        raw=raw,
-    )  # fmt: skip
-
-
-def _snapshot(symbol: str, d: _Snapshot, raw: msgspec.Raw, about: str) -> _Made:
-    day = _read_day(d.data)
-    return ws.Ticker(
-        symbol, day.datetime, day.lastTradedPrice, day.buy, day.bidSize, day.sell, day.askSize,
-        open=day.open, high=day.high, low=day.low, change=day.changePrice,
-        percentage=_percent(day.changeRate), average=day.averagePrice, base_volume=day.vol,
-        quote_volume=day.volValue, raw=d.data,
-    )  # fmt: skip
-
-
-def _contract(symbol: str, d: _Contract, raw: msgspec.Raw, about: str) -> _Made:
-    return ws.Ticker(
-        symbol, d.ts // _MS, d.price, d.bestBidPrice, d.bestBidSize, d.bestAskPrice,
-        d.bestAskSize, raw=raw,
-    )  # fmt: skip
-
-
-def _contract_quote(symbol: str, d: _Contract, raw: msgspec.Raw, about: str) -> _Made:
-    return ws.BidAsk(
-        symbol, d.ts // _MS, d.bestBidPrice, d.bestBidSize, d.bestAskPrice, d.bestAskSize,
-        d.sequence, raw=raw,
-    )  # fmt: skip
-
-
-def _contract_day(symbol: str, d: _ContractDay, raw: msgspec.Raw, about: str) -> _Made:
-    return ws.Ticker(
-        symbol, d.ts // _MS, d.lastPrice, open=d.price24HoursBefore, high=d.highPrice,
-        low=d.lowPrice, change=d.priceChg, percentage=_percent(d.priceChgPct),
-        base_volume=d.volume, quote_volume=d.turnover, raw=raw,
-    )  # fmt: skip
-
-
-def _candle(symbol: str, d: _Candles, raw: msgspec.Raw, about: str) -> _Made:
-    start, first, last, high, low, volume, _ = d.candles  # 5
-    at = d.time // _MS
-    return ws.Candle(symbol, about, start * 1000, first, high, low, last, volume, None, at, raw=raw)
-
-
-def _contract_candle(symbol: str, d: _Candles, raw: msgspec.Raw, about: str) -> _Made:
-    start, first, last, high, low, _, lots = d.candles  # 6
-    at = d.time
-    return ws.Candle(symbol, about, start * 1000, first, high, low, last, lots, None, at, raw=raw)
-
-
-def _instrument(symbol: str, d: _Instrument, raw: msgspec.Raw, about: str) -> _Made:
-    if d.markPrice is not None:
-        return ws.MarkPrice(symbol, d.timestamp, d.markPrice, d.indexPrice, raw=raw)
-    if d.fundingRate is not None:
-        return ws.FundingRate(symbol, d.timestamp, d.fundingRate, raw=raw)
-    return []  # a subject that nobody asked for
-
-
-def _uta_ticker(symbol: str, d: _UtaTicker, raw: msgspec.Raw, head: _UtaHead) -> _Made:
-    return ws.Ticker(symbol, d.M // _MS, d.l, d.b, d.B, d.a, d.A, raw=raw)  # 7: a is the ask
-
-
-def _uta_trade(symbol: str, d: _UtaTrade, raw: msgspec.Raw, head: _UtaHead) -> _Made:
-    return ws.Trade(symbol, str(d.ti), d.M // _MS, d.p, d.q, _SIDES[d.S], raw)
-
-
-def _uta_kline(symbol: str, d: _UtaKline, raw: msgspec.Raw, head: _UtaHead) -> _Made:
-    frame, at = _TIMEFRAME_OF[d.i], head.P // _MS
-    return ws.Candle(symbol, frame, d.O * 1000, d.o, d.h, d.l, d.c, d.v, d.S, at, raw=raw)
-
-
-def _uta_book(symbol: str, d: _UtaBook, raw: msgspec.Raw, head: _UtaHead) -> _Made:
+def _uta_book(symbol: str, d: _UtaBook, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
     at = d.M // _MS
-    if not head.dp.startswith("increment"):  # 8.3
-        return ws.BookUpdate(symbol, "whole", d.b, d.a, at, d.C, depth=int(head.dp))
+    if not about.startswith("increment"):  # 8.3
+        return ws.BookUpdate(symbol, "whole", d.b, d.a, at, d.C, depth=int(about))
     if head.t == "snapshot":  # 8.4
         return ws.BookUpdate(symbol, "snapshot", d.b, d.a, at, d.C, depth=500)
     if head.t != "delta":
@@ -485,76 +338,124 @@ def _uta_book(symbol: str, d: _UtaBook, raw: msgspec.Raw, head: _UtaHead) -> _Ma
     return ws.BookUpdate(symbol, "delta", d.b, d.a, at, d.C, d.O - 1)
 
 
-def _uta_mark(symbol: str, d: _UtaMark, raw: msgspec.Raw, head: _UtaHead) -> _Made:
-    events: list[ws.Event] = []
-    if d.mp is not None:
-        events.append(ws.MarkPrice(symbol, d.ts, d.mp, d.ip, raw=raw))
-    if d.oi is not None:
-        events.append(ws.OpenInterest(symbol, d.ts, d.oi, raw=raw))
-    return events
+def _level1(symbol: str, d: _Level1, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
+    bid, bid_size = d.bids or (None, None)  # a side may be empty
+    ask, ask_size = d.asks or (None, None)
+    return ws.BidAsk(symbol, d.timestamp, bid, bid_size, ask, ask_size, raw=raw)
 
 
-def _uta_funding(symbol: str, d: _UtaFunding, raw: msgspec.Raw, head: _UtaHead) -> _Made:
-    interval = None if d.gl is None else _INTERVALS.get(d.gl, str(d.gl))
-    return ws.FundingRate(
-        symbol, None, d.fr, d.ft, next_funding_timestamp_ms=d.nt, interval=interval, raw=raw
+def _quote(symbol: str, d: Any, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
+    at = d.ns // _MS
+    return ws.BidAsk(symbol, at, d.bid, d.bid_volume, d.ask, d.ask_volume, d.number, raw)
+
+
+def _ticker(symbol: str, d: Any, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
+    at = d.ns // _MS or d.time or d.Time
+    return ws.Ticker(symbol, at, d.last, d.bid, d.bid_volume, d.ask, d.ask_volume, raw=raw)
+
+
+def _day(symbol: str, d: Any, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
+    percentage = None if d.rate is None else round(d.rate * 100, 10)  # as decimals, like ccxt
+    return ws.Ticker(
+        symbol, d.ns // _MS or d.time, d.last, d.bid, d.bid_volume, d.ask, d.ask_volume, d.open,
+        d.high, d.low, None, d.change, percentage, d.average, None, d.base_volume, d.quote_volume,
+        raw=raw,
     )  # fmt: skip
 
 
-_SIDES: dict[str, ws.Side] = {"buy": "buy", "sell": "sell", "BUY": "buy", "SELL": "sell"}
+def _candle(symbol: str, d: _Candles, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
+    start, first, last, high, low, volume, lots = d.candles
+    start, at = start * 1000, d.spot_ns // _MS
+    if d.futures_ms:
+        at, volume = d.futures_ms, lots  # 6
+    return ws.Candle(symbol, about, start, first, high, low, last, volume, None, at, raw=raw)
+
+
+def _uta_kline(symbol: str, d: Any, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
+    frame, at = _TIMEFRAME_OF[d.i], head.P // _MS
+    return ws.Candle(symbol, frame, d.O * 1000, d.o, d.h, d.l, d.c, d.v, d.S, at, raw=raw)
+
+
+def _mark(symbol: str, d: Any, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
+    events: list[ws.Event] = []  # stays empty for a subject that nobody asked for
+    if d.price is not None:
+        events.append(ws.MarkPrice(symbol, d.time, d.price, d.index, raw=raw))
+    if d.interest is not None:
+        events.append(ws.OpenInterest(symbol, d.time, d.interest, raw=raw))
+    if d.rate is not None:
+        events.append(ws.FundingRate(symbol, d.time, d.rate, raw=raw))
+    return events
+
+
+def _uta_funding(symbol: str, d: _UtaFunding, raw: msgspec.Raw, about: str, head: _Head) -> _Made:
+    interval = None if d.gl is None else _INTERVALS.get(d.gl, str(d.gl))
+    return ws.FundingRate(
+        symbol, None, d.fr, d.ft, next_funding_timestamp_ms=d.nt, interval=interval, raw=raw
+    )
+
+
 _Channel: TypeAlias = tuple[Callable[[msgspec.Raw], Any], Callable[..., _Made]]
-_read_depth, _read_contract = ws.reader(_Depth), ws.reader(_Contract)
-_read_match, _read_candles = ws.reader(_Match), ws.reader(_Candles)
+_CONTRACT = {
+    "ns": "ts", "last": "price", "bid": "bestBidPrice", "bid_volume": "bestBidSize",
+    "ask": "bestAskPrice", "ask_volume": "bestAskSize", "number": "sequence",
+}  # fmt: skip
 _CHANNELS: dict[str, _Channel] = {
-    "/market/match": (_read_match, _match), "/contractMarket/execution": (_read_match, _match),
+    "/market/match": (_wire(_Trade, ns="time", id="tradeId"), _trade),
+    "/contractMarket/execution": (_wire(_Trade, ns="ts", id="tradeId"), _trade),
     "/market/level2": (ws.reader(_Level2), _level2),
     "/contractMarket/level2": (ws.reader(_Change), _change),
-    "/spotMarket/level2Depth5": (_read_depth, _depth),
-    "/spotMarket/level2Depth50": (_read_depth, _depth),
-    "/contractMarket/level2Depth5": (_read_depth, _depth),
-    "/contractMarket/level2Depth50": (_read_depth, _depth),
+    **dict.fromkeys((*_BOOKS[0][1:], *_BOOKS[1][1:]), (ws.reader(_Depth), _depth)),
     "/spotMarket/level1": (ws.reader(_Level1), _level1),
-    "/contractMarket/tickerV2": (_read_contract, _contract_quote),
-    "/market/ticker": (ws.reader(_Ticker), _ticker),
-    "/market/snapshot": (ws.reader(_Snapshot), _snapshot),
-    "/contractMarket/ticker": (_read_contract, _contract),
-    "/contractMarket/snapshot": (ws.reader(_ContractDay), _contract_day),
-    "/market/candles": (_read_candles, _candle),
-    "/contractMarket/limitCandle": (_read_candles, _contract_candle),
-    "/contract/instrument": (ws.reader(_Instrument), _instrument),
-}  # fmt: skip
-_UTA_CHANNELS: dict[str, _Channel] = {
-    "ticker": (ws.reader(_UtaTicker), _uta_ticker), "trade": (ws.reader(_UtaTrade), _uta_trade),
-    "kline": (ws.reader(_UtaKline), _uta_kline), "obu": (ws.reader(_UtaBook), _uta_book),
-    "mark-price": (ws.reader(_UtaMark), _uta_mark),
+    "/contractMarket/tickerV2": (_wire(_Ticker, **_CONTRACT), _quote),
+    "/contractMarket/ticker": (_wire(_Ticker, **_CONTRACT), _ticker),
+    "/contractMarket/snapshot": (_wire(
+        _Day, ns="ts", last="lastPrice", open="price24HoursBefore", high="highPrice",
+        low="lowPrice", change="priceChg", rate="priceChgPct", base_volume="volume",
+        quote_volume="turnover",
+    ), _day),
+    "/market/ticker": (_wire(
+        _Ticker, last="price", bid="bestBid", bid_volume="bestBidSize", ask="bestAsk",
+        ask_volume="bestAskSize",
+    ), _ticker),
+    "/market/snapshot": (_wire(
+        _Day, time="datetime", last="lastTradedPrice", bid="buy", bid_volume="bidSize",
+        ask="sell", ask_volume="askSize", change="changePrice", rate="changeRate",
+        average="averagePrice", base_volume="vol", quote_volume="volValue",
+    ), _day),
+    "/market/candles": (_wire(_Candles, spot_ns="time"), _candle),
+    "/contractMarket/limitCandle": (_wire(_Candles, futures_ms="time"), _candle),
+    _INSTRUMENT: (_wire(
+        _Mark, time="timestamp", price="markPrice", index="indexPrice", rate="fundingRate",
+    ), _mark),
+    "trade": (_wire(_UtaTrade, s="s", ns="M", id="ti", price="p", size="q", side="S"), _trade),
+    "obu": (ws.reader(_UtaBook), _uta_book),
+    "ticker": (_wire(
+        _Ticker, s="s", ns="M", last="l", bid="b", bid_volume="B", ask="a", ask_volume="A",
+    ), _ticker),
+    "kline": (ws.reader(_UtaKline), _uta_kline),
+    "mark-price": (_wire(_Mark, s="s", time="ts", price="mp", index="ip", interest="oi"), _mark),
     "funding-fee": (ws.reader(_UtaFunding), _uta_funding),
 }  # fmt: skip
-_WHOLE_FRAME = frozenset({"/spotMarket/level1", "/contractMarket/tickerV2"})
-"""Channels of whose rows ccxt's `info` is the whole frame."""
-_CHANNEL_OF = {  # by kind: of spot, of futures
-    ws.Kind.TRADES: ("/market/match", "/contractMarket/execution"),
-    ws.Kind.BIDS_ASKS: ("/spotMarket/level1", "/contractMarket/tickerV2"),
-    ws.Kind.OHLCV: ("/market/candles", "/contractMarket/limitCandle"),
-}
-_UTA_CHANNEL_OF = {
-    ws.Kind.TRADES: "trade", ws.Kind.TICKER: "ticker", ws.Kind.OHLCV: "kline",
+_INFO = {  # where ccxt's `info` is not the data: the whole frame, the data in the data
+    "/spotMarket/level1": "frame", "/contractMarket/tickerV2": "frame", "/market/snapshot": "inner",
 }  # fmt: skip
-_UTA_LISTS = ("ticker", "funding-fee")  # 2: only these take several symbols in a request
-_UNTYPED = ("mark-price", "funding-fee")  # 4.2: neither sent nor answered with a trade type
 _NOT_FOUND = re.compile(r"topic (/\S+:[^\s,]+) is not found")
 
 
 @lru_cache(8192)
-def _place(topic: str) -> tuple[_Channel, bool, str, str]:
-    """Split a classic topic: channel, whether info is the frame, market, timeframe or depth."""
+def _place(topic: str, depth: str = "") -> tuple[_Channel, str, str, str, str]:
+    """Return channel, kind of info, topic up to the market, market, timeframe or depth."""
     name, _, market = topic.partition(":")
-    if name not in _CHANNELS:
+    channel = name.partition(".")[0]
+    if channel not in _CHANNELS:
         raise ValueError(f"no channel of ours: {topic}")
-    about = name.partition("Depth")[2]
-    if name in _CHANNEL_OF[ws.Kind.OHLCV]:
+    about = depth or name.partition("Depth")[2]
+    if channel in _CANDLES:
         market, _, interval = market.partition("_")
         about = _TIMEFRAME_OF[interval]
-    return _CHANNELS[name], name in _WHOLE_FRAME, market, about
+    elif channel == "obu":
+        name = f"{name}@{depth}"
+    return _CHANNELS[channel], _INFO.get(channel, ""), name, market, about
 
 
 class KuCoin(ws.Adapter):
@@ -567,54 +468,62 @@ class KuCoin(ws.Adapter):
         market, kind, chosen = sub.market, sub.kind, sub.channel
         uta = chosen.get("uta") == "true"
         if market is None:
-            all_spot = kind is ws.Kind.TICKER and sub.market_type in ("spot", "margin") and not uta
-            # The word takes no company: `all` is no symbol of a list.
-            name = "/market/ticker:all"
-            return (ws.Route("spot", name, name),) if all_spot else ()
+            told = kind is ws.Kind.TICKER and sub.market_type in ("spot", "margin") and not uta
+            # In a group of its own: `all` is no symbol of a list.
+            return (ws.Route("spot", _ALL, _ALL),) if told else ()
         futures = market.type != "spot"
-        if kind in (ws.Kind.MARK_PRICE, ws.Kind.FUNDING_RATE, ws.Kind.OPEN_INTEREST):
-            return _derivative(market, kind, chosen) if futures else ()
-        if kind is ws.Kind.OHLCV and futures and sub.timeframe == "6h":
-            return ()  # 7
-        if uta and kind is not ws.Kind.BIDS_ASKS:
-            return (_uta_route(sub, market),)
-        if kind is ws.Kind.BOOK:
-            return _book(market, chosen, sub.depth)
-        if kind is ws.Kind.TICKER:
-            name = chosen["contractMethod" if futures else "spotMethod"]
+        endpoint = "futures" if futures else "spot"
+        *classic, unified = _CHANNEL_OF[kind]
+        name = classic[futures]
+        no_candles = futures and kind is ws.Kind.OHLCV and sub.timeframe == "6h"  # 7
+        no_funding = kind is ws.Kind.FUNDING_RATE and market.type != "swap"
+        if not name or no_candles or no_funding:
+            return ()
+        if uta and unified:
+            name = f"{unified}.{endpoint.upper()}"
+            if kind is ws.Kind.BOOK:
+                depth = chosen.get("utaDepth") or "increment"
+                name += "@increment@10ms" if depth == "increment" else f"@{depth}"
         else:
-            name = _CHANNEL_OF[kind][futures]
-        topic, group = f"{name}:{market.id}", name
+            own = chosen.get("method") or chosen.get("contractMethod" if futures else "spotMethod")
+            name = own if own and own != "mark-price" else name
+            changes, five, fifty = _BOOKS[futures]
+            if kind is ws.Kind.BOOK and name not in _BOOKS[futures]:
+                return ()  # the other kind of market has it
+            if name == changes and sub.depth:
+                name = five if sub.depth <= 5 else fifty if sub.depth == 50 else changes
+        topic = f"{name}:{market.id}"
         if kind is ws.Kind.OHLCV:
             topic += f"_{_TIMEFRAMES[sub.timeframe]}"
-            # Nobody has shown that futures take a list here, and they never say no (4.1).
-            group = topic if futures else name
-        history = _history(market) if kind is ws.Kind.TRADES else None
-        return (ws.Route("futures" if futures else "spot", topic, group, history=history),)
+        group = topic if name.partition(".")[0] in _ONE_BY_ONE else name
+        if name[0] != "/":
+            return (ws.Route(f"uta_{endpoint}", topic, group),)
+        state, past = _STATES.get(name), _PAST.get(name)
+        if state:
+            state = msgspec.structs.replace(state, params={"symbol": market.id, **state.params})
+        recent = ws.Rest(past[0], {"symbol": market.id}, past[1]) if past else None
+        history = ws.History(recent, 100) if recent else None
+        return (ws.Route(endpoint, topic, group, snapshot=state, history=history),)
 
     def request(self, op: ws.Op, topics: Sequence[str], call: ws.Call) -> bytes:
         """Build a request for the topics of one group (4.1, 4.2)."""
-        name, _, _ = topics[0].partition(":")
+        name = topics[0].partition(":")[0]
         symbols = [topic.partition(":")[2] for topic in topics]
-        if topics[0][0] == "/":
+        if name[0] == "/":
             return msgspec.json.encode({
                 "id": call.id, "type": op, "topic": f"{name}:{','.join(symbols)}",
                 "privateChannel": False, "response": True,
             })  # fmt: skip
         typed, _, depth = name.partition("@")
         channel, _, trade_type = typed.partition(".")
-        asked: dict[str, Any] = {"id": call.id, "action": op, "channel": channel}
-        if trade_type:
-            asked["tradeType"] = trade_type
-        if channel in _UTA_LISTS:
-            asked["symbols"] = symbols
-        elif channel == "kline":
-            asked["symbol"], _, asked["interval"] = symbols[0].partition("_")
-        else:
-            asked["symbol"] = symbols[0]
-        if depth:
-            asked["depth"] = depth
-        return msgspec.json.encode(asked)
+        one = symbols[0] if channel in _ONE_BY_ONE else ""
+        symbol, _, interval = one.partition("_") if channel == "kline" else (one, "", "")
+        asked = {
+            "id": call.id, "action": op, "channel": channel, "tradeType": trade_type,
+            "symbol": symbol, "interval": interval, "symbols": () if one else symbols,
+            "depth": depth,
+        }  # fmt: skip
+        return msgspec.json.encode({key: value for key, value in asked.items() if value})
 
     def ping(self, call: ws.Call) -> bytes:
         """Build a ping, the same everywhere (3)."""
@@ -624,31 +533,38 @@ class KuCoin(ws.Adapter):
         """Build a classic address from the token that REST gave (1.1)."""
         if answer is None:
             return ws.Dial(url)
-        data = answer["data"]
-        server = data["instanceServers"][0]
-        every_s, timeout_s = server["pingInterval"] / 1000, server["pingTimeout"] / 1000
-        return ws.Dial(
-            f"{server['endpoint']}?token={quote(data['token'], safe='')}&connectId={call.id}",
-            heartbeat=_BEAT.model_copy(update={
-                "every_s": every_s / 1.2, "timeout_s": timeout_s,
-                "silence_s": 2 * every_s + timeout_s,
-            }),
-        )  # fmt: skip
+        token, server = answer["data"]["token"], answer["data"]["instanceServers"][0]
+        url = f"{server['endpoint']}?token={quote(token, safe='')}&connectId={call.id}"
+        every_s, wait_s = server["pingInterval"] / 1000, server["pingTimeout"] / 1000
+        beat = {"every_s": every_s / 1.2, "timeout_s": wait_s, "silence_s": 2 * every_s + wait_s}
+        return ws.Dial(url, heartbeat=_BEAT.model_copy(update=beat))
 
     def decode(self, frame: bytes, at: str, markets: ws.Markets) -> Sequence[ws.Inbound]:
         """Translate one frame."""
-        if at[:3] == "uta":
-            return _decode_uta(frame, markets)
         head = _read_head(frame)
         topic = head.topic
-        if not topic or head.type in ("subscribe", "unsubscribe"):
+        if topic and head.type not in ("subscribe", "unsubscribe"):
+            (read, build), info, _, market, about = _place(topic)
+            symbol = markets(head.subject if market == "all" else market)
+            if symbol is None:
+                return (ws.Batch(topic, (), 1),)
+            data = raw = head.data
+            if info == "inner":
+                data = raw = _read_head(data).data
+            elif info == "frame":
+                raw = msgspec.Raw(frame)
+            d = read(data)
+        elif head.T:  # only the payload names the market
+            (read, build), _, name, _, about = _place(head.T, head.dp)
+            raw = head.d
+            d = read(raw)
+            topic = f"{name}:{d.s}_{d.i}" if build is _uta_kline else f"{name}:{d.s}"
+            symbol = markets(d.s)
+            if symbol is None:
+                return (ws.Batch(topic, (), 1),)
+        else:
             return _answer(head)
-        (read, build), whole, market, about = _place(topic)
-        symbol = markets(head.subject if market == "all" else market)
-        if symbol is None:
-            return (ws.Batch(topic, (), 1),)
-        raw = msgspec.Raw(frame) if whole else head.data
-        made = build(symbol, read(head.data), raw, about)
+        made = build(symbol, d, raw, about, head)
         return (ws.Batch(topic, made if isinstance(made, list) else (made,)),)
 
     def snapshot(self, body: Any, market: ws.Market) -> ws.BookUpdate:
@@ -668,87 +584,15 @@ class KuCoin(ws.Adapter):
 class KuCoinFutures(KuCoin):
     """KuCoin's futures under ccxt's other name."""
 
-    venue = VENUE.model_copy(
-        update={
-            "id": "kucoinfutures",
-            "ccxt_id": "kucoinfutures",
-            "name": "KuCoin Futures",
-            "endpoints": {name: VENUE.endpoints[name] for name in ("futures", "uta_futures")},
-            "all_markets": frozenset(),
-            "market_types": ("swap", "future"),
-            "switches": {
-                **VENUE.switches,
-                ws.Kind.BOOK: {
-                    name: VENUE.switches[ws.Kind.BOOK][name]
-                    for name in ("uta", "utaDepth", "method", "contractMethod")
-                },
-                ws.Kind.TICKER: {
-                    "uta": _UTA, "contractMethod": VENUE.switches[ws.Kind.TICKER]["contractMethod"],
-                },
-            },
-        }
-    )
-
-
-def _derivative(
-    market: ws.Market, kind: ws.Kind, chosen: Mapping[str, str]
-) -> Sequence[ws.Route]:
-    """Name the topic of what only contracts have (6, 7)."""
-    if kind is ws.Kind.FUNDING_RATE and market.type != "swap":
-        return ()
-    if chosen.get("method") == "/contract/instrument":
-        name = "/contract/instrument"
-        return (ws.Route("futures", f"{name}:{market.id}", name),)
-    name = "funding-fee" if kind is ws.Kind.FUNDING_RATE else "mark-price"
-    topic = f"{name}:{market.id}"
-    return (ws.Route("uta_futures", topic, name if name in _UTA_LISTS else topic),)
-
-
-def _uta_route(sub: ws.Sub, market: ws.Market) -> ws.Route:
-    """Name the topic of a UTA channel: its name, trade type and depth, then the market (7)."""
-    futures = market.type != "spot"
-    trade_type = "FUTURES" if futures else "SPOT"
-    endpoint = "uta_futures" if futures else "uta_spot"
-    if sub.kind is ws.Kind.BOOK:
-        depth = sub.channel.get("utaDepth") or "increment"
-        depth = "increment@10ms" if depth == "increment" else depth
-        topic = f"obu.{trade_type}@{depth}:{market.id}"
-        return ws.Route(endpoint, topic, topic)
-    name = f"{_UTA_CHANNEL_OF[sub.kind]}.{trade_type}"
-    topic = f"{name}:{market.id}"
-    if sub.kind is ws.Kind.OHLCV:
-        topic += f"_{_TIMEFRAMES[sub.timeframe]}"
-    return ws.Route(endpoint, topic, name if sub.kind is ws.Kind.TICKER else topic)
-
-
-def _book(market: ws.Market, chosen: Mapping[str, str], depth: int) -> Sequence[ws.Route]:
-    """Name the topic of a classic book: whole books of 5 or 50 levels, or changes (5, 6, 8)."""
-    futures = market.type != "spot"
-    known = _FUTURES_BOOKS if futures else _SPOT_BOOKS
-    name = chosen.get("method") or chosen["contractMethod" if futures else "spotMethod"]
-    if name not in known:
-        return ()  # the other kind of market has it
-    if name == known[0] and depth:
-        name = known[1] if depth <= 5 else known[2] if depth == 50 else name
-    snapshot = None
-    if name == known[0]:
-        params: dict[str, Any] = {"symbol": market.id}
-        snapshot = (
-            ws.Snapshot("futuresPublicGetLevel2Snapshot", params, "", ((0, 3.0),))
-            if futures
-            else ws.Snapshot(
-                "publicGetMarketOrderbookLevelLevelLimit", {**params, "level": 2}, "limit",
-                ((20, 2.0), (100, 4.0)),
-            )
-        )  # fmt: skip
-    endpoint = "futures" if futures else "spot"
-    return (ws.Route(endpoint, f"{name}:{market.id}", name, snapshot=snapshot),)
-
-
-def _history(market: ws.Market) -> ws.History:
-    spot = market.type == "spot"
-    method = "publicGetMarketHistories" if spot else "futuresPublicGetTradeHistory"
-    return ws.History(ws.Rest(method, {"symbol": market.id}, 3.0 if spot else 5.0), 100)
+    venue = VENUE.model_copy(update={
+        "id": "kucoinfutures", "ccxt_id": "kucoinfutures", "name": "KuCoin Futures",
+        "endpoints": {name: VENUE.endpoints[name] for name in ("futures", "uta_futures")},
+        "all_markets": frozenset(), "market_types": ("swap", "future"),
+        "switches": {
+            kind: {name: _UTA.get(name, one) for name, one in some.items() if name != "spotMethod"}
+            for kind, some in VENUE.switches.items()
+        },
+    })  # fmt: skip
 
 
 def _past(row: dict[str, Any], market: ws.Market) -> ws.Trade:
@@ -756,62 +600,30 @@ def _past(row: dict[str, Any], market: ws.Market) -> ws.Trade:
     number = str(row.get("tradeId") or row["sequence"])
     row = {**row, "symbol": market.id, "tradeId": number}
     at = int(row["time"] if "time" in row else row["ts"]) // _MS
-    return ws.Trade(
-        market.symbol, number, at, float(row["price"]), float(row["size"]), _SIDES[row["side"]],
-        row,
-    )  # fmt: skip
+    price, size = float(row["price"]), float(row["size"])
+    return ws.Trade(market.symbol, number, at, price, size, _SIDES[row["side"]], row)
 
 
 def _answer(head: _Head) -> Sequence[ws.Inbound]:
-    """Read what is no data of a classic socket (1.1, 3, 4.1)."""
+    """Read what is no data (1.1, 1.2, 3, 4.1, 4.2)."""
     about = "" if head.id is None else str(head.id)
-    match head.type:
-        case "ack":
-            return (ws.Ack(about),)
-        case "pong":
-            return (ws.Pong(about),)
-        case "welcome":
-            return (ws.Ready(),)
-        case "error":
-            return _error(_text(head.data), head.code, about)
-    raise ValueError("neither data nor an answer")
-
-
-def _error(text: str, code: int | None, about: str) -> Sequence[ws.Inbound]:
+    if head.type == "ack" or head.result:
+        return (ws.Ack(about),)
+    if head.result is False:
+        return (ws.Refused(head.reason or head.message or "refused", about),)
+    if "pong" in (head.type, head.op):
+        return (ws.Pong(about),)
+    if "welcome" in (head.type, head.message):
+        return (ws.Ready(),)
+    if head.type != "error":
+        raise ValueError("neither data nor an answer")
+    text, code = _read_text(head.data), head.code
     said = text if code is None else f"{text} (code {code})"
     if text in ("token is expired", "ping timeout"):
         # The next connection brings a token of its own; here nothing more is asked until then.
-        closing = ws.Closing(said)
-        return (ws.Refused(said, about, retry=True, retry_after_s=30), closing) if about else (closing,)
+        refused = (ws.Refused(said, about, retry=True, retry_after_s=30),) if about else ()
+        return (*refused, ws.Closing(said))
     if code == 509 and "subscription" not in text:
         return (ws.Refused(said, about, retry=True, retry_after_s=10),)  # 2: too many messages
     culprit = _NOT_FOUND.search(text)
     return (ws.Refused(said, about, (culprit[1],) if culprit else ()),)
-
-
-def _decode_uta(frame: bytes, markets: ws.Markets) -> Sequence[ws.Inbound]:
-    head = _read_uta_head(frame)
-    if head.T:
-        channel = head.T.partition(".")[0]
-        if channel not in _UTA_CHANNELS:
-            raise ValueError(f"no channel of ours: {head.T}")
-        read, build = _UTA_CHANNELS[channel]
-        d = read(head.d)
-        name = channel if channel in _UNTYPED else head.T
-        if channel == "obu":
-            name = f"{name}@{head.dp}"
-        topic = f"{name}:{d.s}_{d.i}" if channel == "kline" else f"{name}:{d.s}"
-        symbol = markets(d.s)
-        if symbol is None:
-            return (ws.Batch(topic, (), 1),)
-        made = build(symbol, d, head.d, head)
-        return (ws.Batch(topic, made if isinstance(made, list) else (made,)),)
-    about = "" if head.id is None else str(head.id)
-    if head.result is not None:  # 4.2
-        refusal = ws.Refused(head.reason or head.message or "refused", about)
-        return (ws.Ack(about) if head.result else refusal,)
-    if "pong" in (head.type, head.op):  # 3
-        return (ws.Pong(about),)
-    if head.message == "welcome":  # 1.2
-        return (ws.Ready(),)
-    raise ValueError("neither data nor an answer")
