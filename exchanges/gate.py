@@ -14,7 +14,7 @@ What is peculiar here:
 * `futures.tickers` has mark price, index, funding and open interest; absent is unchanged (6.1).
 * Book `obu`: the first state is in the stream, maybe before the ack, and again at any time (7.1).
 * Book `order_book_update`: REST has the first state, and lags (7.2); 20 levels come each 20 ms.
-* That one is the default where nobody has seen `obu`: for dated contracts and on Gate EU.
+* That one is ccxt's for contracts and on Gate EU, `obu` on spot; nobody has seen `obu` of dated ones.
 * Book `order_book`: whole and small, each 100 ms on spot, else unfiltered (5.5, 6.4).
 * Frames name the level of a book and not its interval, so each level has one interval here.
 * What leaves the window of a book is sent as 0 (7.1, corrections).
@@ -22,8 +22,8 @@ What is peculiar here:
 Deliberate differences from ccxt 4.5.90:
 
 * Spot candles have the base volume `a`; ccxt takes `v`, the quote volume (5.4).
-* Books of perpetuals are `futures.obu`, 50 levels or 400, a chain that proves itself without REST.
-* `interval` "100ms" or "20ms", or `name` "order_book_update", choose ccxt's channel for them.
+* `name` or `channel` choose any form of a book: "obu" (a chain that proves itself without REST),
+  "order_book_update", "order_book".
 * Spot books of more than 50 levels have 400; ccxt's have 50 unless the limit is 400 (7.1).
 * The chain of `obu` is checked; ccxt does not look at `U` (7.1).
 * A limit that no channel has takes the next larger level; ccxt sends it and is refused.
@@ -407,7 +407,7 @@ class Gate(ws.Adapter):
         at = endpoint.format(settle)
         asked = {"currency_pair": market.id} if spot else {"settle": settle, "contract": market.id}
         if kind is ws.Kind.BOOK:
-            channel, level = _book(sub, family, market.type)
+            channel, level = _book(sub, family)
             topic, snapshot = _book_topic(channel, market.id, level), None
             if channel.endswith("update"):
                 params = {**asked, "with_id": "true"}
@@ -486,11 +486,11 @@ class GateEU(Gate):
     venue = VENUE_EU
 
 
-def _book(sub: ws.Sub, family: str, market_type: str) -> tuple[str, int]:
+def _book(sub: ws.Sub, family: str) -> tuple[str, int]:
     """Choose among the three forms of a book and its levels, by ccxt's switches and depth (7)."""
     name, interval = sub.channel.get("name", ""), sub.channel.get("interval", "")
     if not name:
-        by_rest = interval.endswith("ms") or (market_type == "future" and not interval)
+        by_rest = interval.endswith("ms") or (family != "spot" and not interval)
         name = "order_book_update" if by_rest else "obu"
     channel, depth = f"{family}.{name}", sub.depth or (50 if family == "spot" else 100)  # ccxt's
     if name == "obu" and interval in {"50", "400"}:

@@ -290,7 +290,7 @@ _read_text = msgspec.json.Decoder(str).decode
 # --- mappings: payload -> events; `about` is the timeframe of a candle, the depth of a book ----
 
 _MS = 1_000_000
-_SEQUENCE = itemgetter(2)
+_PRICE, _SEQUENCE = itemgetter(0), itemgetter(2)
 _SIDES: dict[str, ws.Side] = {"buy": "buy", "sell": "sell", "BUY": "buy", "SELL": "sell"}
 _Made: TypeAlias = ws.Event | list[ws.Event]
 
@@ -299,11 +299,11 @@ def _trade(symbol: str, d: _UtaTrade, raw: msgspec.Raw, about: str, head: _Head)
     return ws.Trade(symbol, str(d.id), d.ns // _MS, d.price, d.size, _SIDES[d.side], raw)
 
 
-def _rows(rows: list[tuple[float, float, int]]) -> list[ws.Level]:
+def _rows(rows: list[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
     """Order the changes of one side by sequence; price 0 changes nothing (8.1)."""
     if len(rows) > 1:
         rows.sort(key=_SEQUENCE)
-    return [(price, size) for price, size, _ in rows if price]
+    return [row for row in rows if row[0]] if 0.0 in map(_PRICE, rows) else rows
 
 
 def _level2(symbol: str, d: _Level2, raw: msgspec.Raw, about: str, head: _Head) -> _Made:

@@ -216,7 +216,7 @@ async def test_trades_are_the_markets_own(venue: FakeVenue, ours: Any) -> None:
         (SPOT, None, "obu", "ob.", ".50", 50), (SPOT, 5, "obu", "ob.", ".50", 5),
         (SPOT, 100, "obu", "ob.", ".400", 100), (SPOT, 1000, "obu", "ob.", ".400", 400),
         (SWAP, None, "obu", "ob.", ".400", 400), (SWAP, 20, "obu", "ob.", ".50", 20),
-        (COIN, 50, "obu", "ob.", ".50", 50),
+        (COIN, 50, "obu", "ob.", ".50", 50), (SWAP, 20, "order_book_update", "", ":100ms:50", 20),
         (DATED, 10, "order_book_update", "", ":100ms:50", 10),
         (DATED, None, "order_book_update", "", ":100ms:100", 100),
     ],
@@ -226,7 +226,8 @@ async def test_a_book_is_the_markets_own_at_each_tick(
     venue: FakeVenue, ours: Any,
 ) -> None:  # fmt: skip
     """7: the stream is the next larger one, and its window moves with the market."""
-    reader = Reader(Case(lambda ex: ex.watch_order_book(symbol, limit), book), ours)
+    params = {"name": channel}
+    reader = Reader(Case(lambda ex: ex.watch_order_book(symbol, limit, params), book), ours)
     await venue.until(lambda: topic(channel, symbol, before, after) in venue.topics)
     truth = Truth(venue)
     truth.note()
@@ -372,6 +373,7 @@ async def test_400_markets_keep_to_all_limits(suffix: str, where: str) -> None:
     market = MarketModel([Gate.spec_of(s) for s in symbols], levels=2, warmup_ticks=0)
     limits = {"messages": {"n": 5000, "per_s": 1}}  # nobody has time to wait
     config: dict[str, Any] = {**AT_ONCE, "ws": {"limits": limits}}
+    config["options"] = {"watchOrderBook": {"name": "obu"}}
     window = 50 if suffix == "/USDT" else 400
     names = [f"{where}{what}:COIN{n}_USDT" for what in ("trades", "tickers") for n in range(400)]
     names += [f"{where}obu:ob.COIN{n}_USDT.{window}" for n in range(400)]
@@ -403,7 +405,7 @@ async def test_un_watching_ends_a_topic_and_the_last_one_the_connection(
     tickers_, obu = topic("tickers", SWAP), topic("obu", SWAP, "ob.", ".400")
     await watched(venue, tickers_, ours.watch_ticker(SWAP), 10)
     await watched(venue, tickers_, ours.watch_mark_price(SWAP), 10)
-    await watched(venue, obu, ours.watch_order_book(SWAP), 1)
+    await watched(venue, obu, ours.watch_order_book(SWAP, params={"name": "obu"}), 1)
     await ours.un_watch_ticker(SWAP)
     assert venue.topics == {tickers_: 1, obu: 1}
     await ours.un_watch_mark_price(SWAP)

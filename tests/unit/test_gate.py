@@ -475,11 +475,13 @@ def test_every_watch_has_its_stream(wanted: ws.Sub, endpoint: str, topic: str) -
         (SPOT, 400, {}, "spot.obu:ob.BTC_USDT.400", 400, None),
         (SPOT, 5000, {}, "spot.obu:ob.BTC_USDT.400", 400, None),
         (SPOT, 5, {"interval": "400"}, "spot.obu:ob.BTC_USDT.400", 400, None),
-        (SWAP, 0, {}, "futures.obu:ob.BTC_USDT.400", 400, None),
+        (SWAP, 0, {"name": "obu"}, "futures.obu:ob.BTC_USDT.400", 400, None),
         (SWAP, 0, {"interval": "50"}, "futures.obu:ob.BTC_USDT.50", 50, None),
-        (SWAP, 20, {}, "futures.obu:ob.BTC_USDT.50", 50, None),
-        (INVERSE, 100, {}, "futures.obu:ob.BTC_USD.400", 400, None),
-        # 7.2: ccxt's channel of contracts, chosen by its own switch or by name.
+        (SWAP, 20, {"name": "obu"}, "futures.obu:ob.BTC_USDT.50", 50, None),
+        (INVERSE, 100, {"name": "obu"}, "futures.obu:ob.BTC_USD.400", 400, None),
+        # 7.2: ccxt's channel of contracts, also by its own switch or by name.
+        (SWAP, 0, {}, "futures.order_book_update:BTC_USDT:100ms:100", 100, 100),
+        (INVERSE, 20, {}, "futures.order_book_update:BTC_USD:100ms:50", 50, 50),
         (SWAP, 0, {"interval": "100ms"}, "futures.order_book_update:BTC_USDT:100ms:100", 100, 100),
         (SWAP, 7, {"interval": "100ms"}, "futures.order_book_update:BTC_USDT:100ms:50", 50, 50),
         (SWAP, 51, {"interval": "100ms"}, "futures.order_book_update:BTC_USDT:100ms:100", 100, 100),
