@@ -12,7 +12,6 @@ from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
-from heapq import nlargest, nsmallest
 from math import inf
 from typing import Literal
 
@@ -114,8 +113,11 @@ class Levels:
         if excess <= 0:
             return
         prices, rows = self._prices, self._rows
-        if prices is None:
-            gone = nsmallest(excess, self.amounts) if lowest else nlargest(excess, self.amounts)
+        gone: list[float]
+        if prices is None and excess == 1:
+            gone = [min(self.amounts) if lowest else max(self.amounts)]
+        elif prices is None:
+            gone = sorted(self.amounts, reverse=not lowest)[:excess]
         elif lowest:
             gone = prices[:excess]
             del prices[:excess]
