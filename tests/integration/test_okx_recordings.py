@@ -11,6 +11,7 @@ import asyncio
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import pytest
@@ -74,26 +75,33 @@ less than a float can hold, since ccxt divides volumes of more than 16 digits as
 pytestmark = pytest.mark.parametrize("told", SESSIONS, ids=IDS)
 
 
+@lru_cache(len(SESSIONS))
+def frames(folder: str) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return the frames of data as they were recorded, by channel and market."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for _, frame in raw_frames(recording(folder)):
+        if "data" in frame:
+            arg = frame["arg"]
+            assert set(arg) == {"channel", "instId"}
+            found.setdefault((arg["channel"], arg["instId"]), []).append(frame)
+    return found
+
+
 def rows(told: Recorded, channel: str, market: str) -> list[dict[str, Any]]:
     """Return the rows of one channel and market, as they were recorded."""
-    return [
-        row
-        for _, frame in raw_frames(recording(told.folder))
-        if frame.get("arg") == {"channel": channel, "instId": market} and "data" in frame
-        for row in frame["data"]
-    ]
+    of_market = frames(told.folder).get((channel, market), [])
+    return [row for frame in of_market for row in frame["data"]]
 
 
 def states(told: Recorded, market: str) -> Iterator[tuple[PlainBook, dict[str, Any]]]:
     """Yield a book after each of its frames."""
     book = PlainBook()
-    for _, frame in raw_frames(recording(told.folder)):
-        if frame.get("arg") == {"channel": told.depth, "instId": market} and "data" in frame:
-            (row,) = frame["data"]
-            if frame["action"] == "snapshot":
-                book = PlainBook()
-            book.apply(row["bids"], row["asks"])
-            yield book, row
+    for frame in frames(told.folder).get((told.depth, market), []):
+        (row,) = frame["data"]
+        if frame["action"] == "snapshot":
+            book = PlainBook()
+        book.apply(row["bids"], row["asks"])
+        yield book, row
 
 
 def checksum(book: PlainBook) -> int:
