@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
-import certifi
 import msgspec
 
 from unified_ws.adapter import Call, Dial
 from unified_ws.exchange import Exchange
 from unified_ws.proxies import Proxies, redact_url
 from unified_ws.shell.dialing import explain
+from unified_ws.shell.tls import tls_context
 from unified_ws.shell.transport import Sessions, hang_up
 
 T = TypeVar("T")
@@ -56,10 +56,7 @@ class Way:
         self._hops = hops
         self._reached: dict[tuple[str, int], bool] = {}
         self._gateway: str | None = ex.status()["gateway"]
-        self._context = ssl.create_default_context(cafile=certifi.where())
-        authority = getattr(ex.rest, "cafile", None)
-        if authority and authority != certifi.where():
-            self._context.load_verify_locations(cafile=authority)
+        self._context = tls_context(getattr(ex.rest, "cafile", None))
 
     async def rest(self) -> bool:
         """Load the markets, then look at the hops they came by; say whether they are there."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
 import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
-
-import certifi
 
 from unified_ws import types
 from unified_ws.adapter import Adapter, Rest
@@ -30,6 +27,7 @@ from unified_ws.rest_methods import RestMethods
 from unified_ws.shell.budgets import rest_budgets
 from unified_ws.shell.client import Client
 from unified_ws.shell.garbage import hold_still
+from unified_ws.shell.tls import tls_context
 from unified_ws.shell.transport import Sessions
 from unified_ws.stream import StreamMethods
 from unified_ws.types import Config, Params
@@ -257,12 +255,8 @@ class Exchange(WatchDerivatives, WatchLater, StreamMethods, Observe, RestMethods
             candles=self._limit_of("OHLCVLimit"),
         )  # fmt: skip
         engine.raise_on_disconnect = settings.raise_on_disconnect
-        context = ssl.create_default_context(cafile=certifi.where())
-        cafile = getattr(self.rest, "cafile", None)
-        if cafile and cafile != certifi.where():
-            context.load_verify_locations(cafile=cafile)
         sessions = Sessions(
-            context, trust_env=bool(getattr(self.rest, "aiohttp_trust_env", False)),
+            tls_context(getattr(self.rest, "cafile", None)), trust_env=bool(getattr(self.rest, "aiohttp_trust_env", False)),
             compress=settings.compress,
         )  # fmt: skip
         client = self._running = Client(

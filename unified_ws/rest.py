@@ -15,6 +15,7 @@ from typing import Any
 
 import ccxt
 import ccxt.async_support as ccxt_async
+import certifi
 
 from unified_ws.adapter import Adapter, Rest
 from unified_ws.core.limits import Budget
@@ -24,6 +25,7 @@ from unified_ws.facts import Endpoint, RestHost
 from unified_ws.gateway import Gateway
 from unified_ws.proxies import Proxies, redact_url
 from unified_ws.shell.dialing import explain
+from unified_ws.shell.tls import tls_context
 from unified_ws.shell.transport import discard
 
 _URL = re.compile(r"https?://\S+")
@@ -101,6 +103,9 @@ class RestBridge:
         """Put our methods in the place of the instance's own, whose work they do."""
         if self.owned:
             self.ccxt.closed_by_user = False  # it may open again after a `close()` of ours
+            usual = self.ccxt.verify and self.ccxt.cafile == certifi.where()
+            if usual and not self.ccxt.options.get("include_OS_certificates"):
+                self.ccxt.ssl_context = tls_context()
         if self._installed:
             return
         self._installed = True

@@ -331,13 +331,14 @@ async def test_the_state_after_the_markets_are_loaded(make: Make) -> None:
 async def test_the_caches_are_what_the_streams_say(make: Make, paused: FakeVenue) -> None:
     """Readable from another task, by symbol, then by timeframe."""
     ex = make(options={"tradesLimit": 5, "OHLCVLimit": 2})
-    trades = await answered(paused, ex.watch_trades(BTC))
-    ticker = await answered(paused, ex.watch_ticker(BTC))
-    quotes = await answered(paused, ex.watch_bids_asks([BTC]))
-    candles = await answered(paused, ex.watch_ohlcv(BTC))
-    # Last: while the others wait for their turn to subscribe the market runs for minutes, further
-    # than a book of ten levels reaches.
-    await answered(paused, ex.watch_order_book(BTC, 10))
+    # Together: one request, so that the market does not run for minutes meanwhile.
+    trades, ticker, quotes, candles, _ = await answered(
+        paused,
+        asyncio.gather(
+            ex.watch_trades(BTC), ex.watch_ticker(BTC), ex.watch_bids_asks([BTC]),
+            ex.watch_ohlcv(BTC), ex.watch_order_book(BTC, 10),
+        ),
+    )  # fmt: skip
 
     assert ex.trades[BTC][-1]["id"] >= trades[-1]["id"]
     assert 0 < len(ex.trades[BTC]) <= 5

@@ -11,10 +11,8 @@ import importlib
 import itertools
 import math
 import pickle
-import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -197,15 +195,6 @@ CASES: Mapping[str, Case] = {
         80,
     ),
 }
-
-
-_ssl_context = lru_cache(ssl.create_default_context)
-
-
-@pytest.fixture(autouse=True)
-def _certificates_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save what three clients a test read for nothing: no connection here is encrypted."""
-    monkeypatch.setattr(ssl, "create_default_context", _ssl_context)
 
 
 @pytest.fixture(scope="module")

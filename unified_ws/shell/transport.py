@@ -16,7 +16,7 @@ import aiohttp
 
 from unified_ws.errors import NotSupported
 
-MAX_FRAME_BYTES = 64 * 2**20
+MAX_FRAME_BYTES = 128 * 2**20
 """Beyond this a frame ends its socket; smaller ones over a venue's limit are set aside."""
 CLOSE_S = 0.5
 _KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPALIVE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
