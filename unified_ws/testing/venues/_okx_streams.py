@@ -63,8 +63,8 @@ DEPTHS: Mapping[str, int] = {
 }
 DEEP = frozenset({"books", "books-rpi", "books-l2-tbt", "books50-l2-tbt"})
 NEEDS_LOGIN = frozenset({"books-l2-tbt", "books50-l2-tbt"})
-_CONTRACTS_ONLY = frozenset({"mark-price", "open-interest"})
-_PUBLIC = frozenset({"trades", "tickers", "index-tickers", "funding-rate", *DEPTHS})
+_CONTRACTS_ONLY = frozenset({"open-interest"})
+_PUBLIC = frozenset({"mark-price", "trades", "tickers", "index-tickers", "funding-rate", *DEPTHS})
 _CANDLE = re.compile(r"candle(.+)")
 
 
@@ -245,6 +245,9 @@ class Encoder:
                 elif name == "index-tickers":
                     row = index_row(self._specs[id_], self._market)
                     out.append((channel.topic, _frame(channel, row)))
+                elif name == "mark-price" and self._specs[id_].spot:  # of the margin market
+                    state = self._state(channel, self._specs[id_])
+                    out.append((channel.topic, _frame(channel, state)))
 
     def _candles(self, channel: Channel, spec: Spec) -> list[bytes]:
         """Return the candle that has closed since the last second, and the present one (5.4)."""
@@ -263,6 +266,9 @@ class Encoder:
                 return ticker_row(spec, market)
             case "index-tickers":
                 return index_row(spec, market)
+            case "mark-price" if spec.spot:
+                last = market.last_trade(symbol).price_e8
+                return mark_row(spec, Mark(symbol, last, last, market.now_ms))
             case "mark-price":
                 return mark_row(spec, market.mark(symbol))
             case "funding-rate":
