@@ -7,38 +7,31 @@ ccxt's other names for a part of it, or for its American sister.
 
 What is peculiar here:
 
-* Combined mode (`/stream`) is spoken, since spot's bookTicker and partial depth frames name
-  neither their event nor their symbol (1.1); acks are never wrapped (4).
-* USD-M is split: books, quotes and raw trades live under `/public`, all else under `/market`. A
-  stream on the wrong route is acknowledged and never delivered, and so is everything but the
-  public ones on the old address without a route (1.2).
-* Futures send the streams of all markets for USD-M and COIN-M together, on both hosts (1.3): rows
-  of markets that do not live at the endpoint are skipped. Other streams go to the product's own
-  host, although the other one may take them.
-* The server pings every 20 s (futures: 3 min) and wants a pong within 60 s (10 min); unasked pongs
-  do not count (3). Our own pings and pongs count towards the 5 (10) messages a second (2).
-* A well-formed stream of an unknown symbol is acknowledged and stays silent (4): symbols are
-  checked against the markets before anything is sent.
+* Combined mode (`/stream`): bare, some spot frames name no event and no symbol (1.1). Acks are
+  never wrapped (4).
+* USD-M is split: books, quotes and raw trades at `/public`, all else at `/market`. What is not of a
+  route (or is not public, without a route) is acknowledged there and never delivered (1.2).
+* All-market streams of futures mix USD-M and COIN-M on both hosts: rows of markets that do not live
+  at the endpoint are skipped. Other streams go to the product's own host (1.3).
+* The server pings each 20 s (futures: 3 min), wants a pong in 60 s (10 min), and counts no other
+  (3). Our own pings and pongs count towards the 5 (10) messages a second (2).
+* A stream of an unknown symbol is acknowledged and silent: symbols are checked before (4).
 * `m` says that the buyer was the maker: the taker sold (5.1).
-* `!ticker@arr` of spot ended on 2026-03-26; its all-market statistics come as `!miniTicker@arr`
-  (1.5). Futures have both, no rolling windows, and no best bid and ask in either (5.2).
-* COIN-M counts in contracts, and its `q` is in base currency (5, 5.2). The mini ticker needs the
-  contract's size: 100 USD for BTC, 10 USD for others (5, 12).
-* A futures book goes by `pu`, the last id of the update before; its own first id says nothing (6.4).
+* Spot's `!ticker@arr` ended on 2026-03-26, `!miniTicker@arr` stays (1.5). Futures have both, but no
+  rolling windows, and no best bid and ask in either (5.2).
+* COIN-M counts in contracts: 100 USD for BTC, 10 USD for others; its `q` is base currency (5, 12).
+* A futures book goes by `pu`, the last id of the update before; its first id says nothing (6.4).
 * Trades that no book has seen (`X`: insurance fund, deleveraging) use up an id and are dropped
   (5.1). REST does not list them: one that falls into an outage is reported as missing.
-* Liquidations are a sample: the latest one of a market in each second (5.6). Nobody streams the
-  open interest (5.5), it is asked for by REST.
-* fapi and dapi share one budget of REST (1.3).
+* Liquidations are a sample: the latest one of a market in each second (5.6).
+* Nobody streams the open interest (5.5): REST tells it. fapi and dapi share one budget (1.3).
 
 Deliberate differences from ccxt 4.5.90:
 
-* `watch_ticker` takes the `ticker` stream, which on spot carries bid and ask; ccxt's own option
-  for it says so too, but its code takes `miniTicker`, which carries neither (10, 5).
+* `watch_ticker` takes `ticker`, as ccxt's option says; its code takes `miniTicker` (10, 5).
 * Off-book trades of futures are left out; ccxt hands them out as trades (5.1).
 * A COIN-M book follows the futures rule; ccxt begins it by the rule of spot (10, 3).
-* The book with `rpi` starts from the snapshot with RPI orders; ccxt forgets the parameter on the
-  way and starts from the one without (6.1).
+* The book with `rpi` starts from the snapshot with RPI orders; ccxt's from the one without (6.1).
 * All-market streams on a futures host bring only the markets of that host; ccxt mixes them (10, 7).
 * `indexPriceKline` works: ccxt reads the pair of its frames as a market that does not exist (5.4).
 * `watch_funding_rate` and `stream_open_interest` exist; ccxt.pro has neither here (10, 10).
@@ -50,63 +43,91 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from unified_ws import adapter as ws
 
-_INTERVALS = (
-    "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w",
-    "1M",
-)  # 5.4  # fmt: skip
 _CONTRACTS_ONLY = frozenset({
     ws.Kind.MARK_PRICE, ws.Kind.FUNDING_RATE, ws.Kind.LIQUIDATIONS, ws.Kind.OPEN_INTEREST,
 })  # fmt: skip
-_OPEN_INTEREST_S = 30.0  # 400 markets are a third of the budget
-_MARK_PRICE = {
-    "name": ws.Switch(values=("markPrice",), default="markPrice"),
-    "use1sFreq": ws.Switch(values=("True", "False"), default="True"),  # 5.5: else every 3 s
-}
 
 
-def _limits(topics: int, messages: int) -> ws.Limits:
-    """Say what one connection may do (2); names a request: what careful clients send."""
-    return ws.Limits(
-        topics_per_request=200, topics_per_connection=topics,
-        messages=ws.Window(n=messages, per_s=1), dials=ws.Window(n=300, per_s=300),
-        lifetime_s=24 * 3600, rotate_after_s=23 * 3600,  # 9
-    )  # fmt: skip
-
-
-def _futures(live: str, testnet: str, product: str) -> ws.Endpoint:
+def _endpoint(
+    market: str, live: str, testnet: str | None = None, demo: str | None = None, *,
+    topics: int = 200, messages: int = 10, ping_s: float = 180, silence_s: float = 360,
+) -> ws.Endpoint:  # fmt: skip
+    """Declare an address; unless said otherwise it is as those of futures are (1.1, 2, 3)."""
     return ws.Endpoint(
-        live=live, testnet=testnet, demo=testnet,  # 1.1: one address for both
-        serves={product: True, "option": False}, limits=_limits(200, 10),  # 2
-        heartbeat=ws.Heartbeat(by="server", every_s=180, timeout_s=20, silence_s=360),  # 3
+        live=live, testnet=testnet, demo=demo or testnet,
+        serves={market: True} if market == "spot" else {market: True, "option": False},
+        limits=ws.Limits(  # names a request: what careful clients send
+            topics_per_request=200, topics_per_connection=topics,
+            messages=ws.Window(n=messages, per_s=1), dials=ws.Window(n=300, per_s=300),
+            lifetime_s=24 * 3600, rotate_after_s=23 * 3600,  # 9
+        ),
+        heartbeat=ws.Heartbeat(by="server", every_s=ping_s, timeout_s=20, silence_s=silence_s),
     )  # fmt: skip
 
 
 _ENDPOINTS = {
-    "spot": ws.Endpoint(
-        live="wss://stream.binance.com:9443/stream",  # 1.1
-        testnet="wss://stream.testnet.binance.vision/stream",
-        demo="wss://demo-stream.binance.com/stream",
-        serves={"spot": True}, limits=_limits(1024, 5),  # 2
-        heartbeat=ws.Heartbeat(by="server", every_s=20, timeout_s=20, silence_s=60),  # 3
+    "spot": _endpoint(
+        "spot", "wss://stream.binance.com:9443/stream",
+        "wss://stream.testnet.binance.vision/stream", "wss://demo-stream.binance.com/stream",
+        topics=1024, messages=5, ping_s=20, silence_s=60,
     ),
     **{
-        f"usdm-{route}": _futures(
-            f"wss://fstream.binance.com/{route}/stream",  # 1.2
-            f"wss://fstream.binancefuture.com/{route}/stream", "linear",
+        f"usdm-{route}": _endpoint(  # 1.2
+            "linear", f"wss://fstream.binance.com/{route}/stream",
+            f"wss://fstream.binancefuture.com/{route}/stream",
         )
         for route in ("public", "market")
     },
-    "coinm": _futures(
-        "wss://dstream.binance.com/stream", "wss://dstream.binancefuture.com/stream", "inverse"
+    "coinm": _endpoint(
+        "inverse", "wss://dstream.binance.com/stream", "wss://dstream.binancefuture.com/stream"
     ),
 }  # fmt: skip
 
+
+class _Product(msgspec.Struct, frozen=True):
+    """What differs by product.
+
+    `fetched` is ccxt's name of its markets; `api` begins its REST methods, `host` has their budget;
+    `depths` are snapshots of a book and `pages` a thousand trades, with their weights (6.2);
+    `rates` the periods of a book with their suffixes: the one without is the venue's default (6.1).
+    """
+
+    fetched: str
+    api: str
+    host: str
+    depths: tuple[tuple[int, float], ...]
+    pages: Mapping[str, float]
+    rates: Mapping[str, str]
+
+
+_PRODUCTS = {
+    "spot": _Product(
+        "spot", "publicGet", "", ((100, 5.0), (500, 25.0), (1000, 50.0), (5000, 250.0)),
+        {"trade": 25, "aggTrade": 4}, {"100": "@100ms", "1000": ""},
+    ),
+    **{
+        product: _Product(
+            fetched, f"{api}PublicGet", "futures",
+            ((50, 2.0), (100, 5.0), (500, 10.0), (1000, 20.0)), {"trade": 5, "aggTrade": 20},
+            {"0": "@0ms", "100": "@100ms", "250": "", "500": "@500ms"},
+        )
+        for product, fetched, api in (("usdm", "linear", "fapi"), ("coinm", "inverse", "dapi"))
+    },
+}  # fmt: skip
+
+
+def _switch(*values: str, **more: Any) -> ws.Switch:
+    """Declare a switch whose first value is the default."""
+    return ws.Switch(values=values, default=values[0], **more)
+
+
+_MARK_PRICE = {"name": _switch("markPrice"), "use1sFreq": _switch("True", "False")}  # 5.5: or 3 s
 VENUE = ws.Venue(
     id="binance",
     ccxt_id="binance",
@@ -118,26 +139,24 @@ VENUE = ws.Venue(
         ws.Kind.TICKER, ws.Kind.BIDS_ASKS, ws.Kind.MARK_PRICE, ws.Kind.FUNDING_RATE,
         ws.Kind.LIQUIDATIONS,
     }),
-    timeframes={name: name for name in _INTERVALS},
+    timeframes={name: name for name in (  # 5.4
+        "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d",
+        "1w", "1M",
+    )},
     switches={
-        ws.Kind.TRADES: {"name": ws.Switch(values=("trade", "aggTrade"), default="trade")},
-        ws.Kind.BOOK: {
-            "watchOrderBookRate": ws.Switch(  # 6.1: spot has 100 and 1000, futures the others
-                values=("100", "1000", "0", "250", "500"), default="100"
-            ),
-            "rpi": ws.Switch(values=("False", "True"), default="False"),
+        ws.Kind.TRADES: {"name": _switch("trade", "aggTrade")},
+        ws.Kind.BOOK: {  # 6.1: spot has 100 and 1000, futures the others
+            "watchOrderBookRate": _switch("100", "1000", "0", "250", "500"),
+            "rpi": _switch("False", "True"),
         },
-        ws.Kind.TICKER: {"name": ws.Switch(
-            values=("ticker", "miniTicker", "ticker_1h", "ticker_4h", "ticker_1d"),
-            default="ticker", defaults={"watchTickers": "miniTicker"},
+        ws.Kind.TICKER: {"name": _switch(
+            "ticker", "miniTicker", "ticker_1h", "ticker_4h", "ticker_1d",
+            defaults={"watchTickers": "miniTicker"},
         )},
-        ws.Kind.BIDS_ASKS: {"name": ws.Switch(values=("bookTicker",), default="bookTicker")},
+        ws.Kind.BIDS_ASKS: {"name": _switch("bookTicker")},
         ws.Kind.OHLCV: {
-            "name": ws.Switch(
-                values=("kline", "indexPriceKline", "markPriceKline"), default="kline",
-                aliases=("channel",),
-            ),
-            "timezone": ws.Switch(values=("", "+00:00", "+08:00", "8"), default=""),
+            "name": _switch("kline", "indexPriceKline", "markPriceKline", aliases=("channel",)),
+            "timezone": _switch("", "+00:00", "+08:00", "8"),
         },
         ws.Kind.MARK_PRICE: _MARK_PRICE,
         ws.Kind.FUNDING_RATE: _MARK_PRICE,
@@ -155,41 +174,15 @@ VENUE = ws.Venue(
         ),
     },
     rest_methods=(
-        "publicGetDepth", "publicGetTrades", "publicGetAggTrades",
-        *(f"{api}PublicGet{name}" for api in ("fapi", "dapi")
-          for name in ("Depth", "Trades", "AggTrades", "OpenInterest")),
-        "fapiPublicGetRpiDepth",
+        *(f"{at.api}{name}" for at in _PRODUCTS.values()
+          for name in ("Depth", "Trades", "AggTrades")),
+        "fapiPublicGetRpiDepth", "fapiPublicGetOpenInterest", "dapiPublicGetOpenInterest",
     ),
-    rest_options={"fetchMarkets": {"types": ["spot", "linear", "inverse"]}},
+    rest_options={"fetchMarkets": {"types": [at.fetched for at in _PRODUCTS.values()]}},
     closes={  # 9: 1008 means too many messages, it is no verdict
-        1008: ws.CloseRule(floor_s=5), 418: ws.CloseRule(floor_s=120),
-        429: ws.CloseRule(floor_s=10),
+        code: ws.CloseRule(floor_s=floor) for code, floor in ((1008, 5), (418, 120), (429, 10))
     },
 )  # fmt: skip
-
-
-class _Product(msgspec.Struct, frozen=True):
-    """What differs in REST: names of methods, their weights (6.2), and how they are charged."""
-
-    api: str
-    host: str
-    depths: tuple[tuple[int, float], ...]
-    trades_weight: float
-    agg_trades_weight: float
-
-
-_FUTURES_DEPTHS = ((50, 2.0), (100, 5.0), (500, 10.0), (1000, 20.0))  # 6.2
-_PRODUCTS = {
-    "spot": _Product(
-        "publicGet", "", ((100, 5.0), (500, 25.0), (1000, 50.0), (5000, 250.0)), 25, 4
-    ),
-    "usdm": _Product("fapiPublicGet", "futures", _FUTURES_DEPTHS, 5, 20),
-    "coinm": _Product("dapiPublicGet", "futures", _FUTURES_DEPTHS, 5, 20),
-}
-_PUBLIC = frozenset({"depth", "rpiDepth", "bookTicker", "trade"})  # 1.2
-# 6.1: the suffix of each period; the one without is the venue's own default
-_SPOT_RATES = {"100": "@100ms", "1000": ""}
-_FUTURES_RATES = {"0": "@0ms", "100": "@100ms", "250": "", "500": "@500ms"}
 
 # --- the wire: only the fields we use, under the venue's own names ------------------------
 
@@ -204,229 +197,148 @@ class _Head(msgspec.Struct, gc=False):
     msg: str = ""
 
 
-class _Trade(msgspec.Struct, gc=False):  # 5.1
-    s: str
-    p: float
-    q: float
-    T: int
-    m: bool
-    t: int
-    X: str = "MARKET"
+def _wire(namespace: dict[str, Any] | None = None, /, **fields: Any) -> Any:
+    """Define an object of the wire; a pair is a type and what an absent field counts as."""
+    types = [(name, *of) if isinstance(of, tuple) else (name, of) for name, of in fields.items()]
+    return msgspec.defstruct("Wire", types, namespace=namespace, gc=False, kw_only=True)
 
 
-class _AggTrade(msgspec.Struct, gc=False):  # 5.1
-    s: str
-    p: float
-    q: float
-    T: int
-    m: bool
-    a: int
-    f: int
-    l: int
+def _of_candle(d: Any) -> str:
+    """Return the market: an index has none, its frames name the pair of the perpetual (5.4)."""
+    return d.k.s if len(d.k.s) > 1 else f"{d.ps}_PERP"
 
 
-class _Depth(msgspec.Struct, gc=False):  # 6.1
-    s: str
-    E: int
-    U: int
-    u: int
-    b: list[ws.Level]
-    a: list[ws.Level]
-    pu: int | None = None
+_MAYBE, _MAYBE_INT, _LEVELS = (float | None, None), (int | None, None), list[ws.Level]
+_Trade = _wire(s=str, p=float, q=float, T=int, m=bool, t=int, X=(str, "MARKET"))  # 5.1
+_AggTrade = _wire(s=str, p=float, q=float, T=int, m=bool, a=int, f=int, l=int)  # 5.1
+_Depth = _wire(s=str, E=int, U=int, u=int, b=_LEVELS, a=_LEVELS, pu=_MAYBE_INT)  # 6.1
+_Quote = _wire(s=str, u=int, b=float, B=float, a=float, A=float, E=_MAYBE_INT)  # 5.3
+_Ticker = _wire(  # 5.2: the mini ticker has only what must be there
+    s=str, E=int, c=float, o=float, h=float, l=float, v=float, q=float, C=_MAYBE_INT,
+    **dict.fromkeys("pPwxbBaA", _MAYBE),
+)  # fmt: skip
+_Candle = _wire(t=int, s=str, i=str, o=float, h=float, l=float, c=float, v=float, x=bool)  # 5.4
+_Kline = _wire({"s": property(_of_candle)}, E=int, k=_Candle, ps=(str, ""))
+_Mark = _wire(s=str, E=int, p=float, r=(str, ""), T=(int, 0), i=_MAYBE, P=_MAYBE)  # 5.5
+_read_order = ws.reader(_wire(s=str, S=Literal["BUY", "SELL"], ap=float, l=float, T=int))  # 5.6
+_Forced = _wire({"s": property(lambda d: _read_order(d.o).s)}, o=msgspec.Raw)
+_read_head, _read_rows = ws.reader(_Head), ws.reader(list[msgspec.Raw])
+
+# --- mappings: payload -> events --------------------------------------------------------------
+
+_Events: TypeAlias = tuple[ws.Event, ...]
 
 
-class _Ticker(msgspec.Struct):  # 5.2; the mini ticker has only the first half
-    s: str
-    E: int
-    c: float
-    o: float
-    h: float
-    l: float
-    v: float
-    q: float
-    C: int | None = None
-    p: float | None = None
-    P: float | None = None
-    w: float | None = None
-    x: float | None = None
-    b: float | None = None
-    B: float | None = None
-    a: float | None = None
-    A: float | None = None
-
-
-class _Quote(msgspec.Struct, gc=False):  # 5.3; spot sends no time
-    s: str
-    u: int
-    b: float
-    B: float
-    a: float
-    A: float
-    E: int | None = None
-
-
-class _K(msgspec.Struct):  # 5.4
-    t: int
-    s: str
-    i: str
-    o: float
-    h: float
-    l: float
-    c: float
-    v: float
-    x: bool
-
-
-class _Kline(msgspec.Struct):
-    E: int
-    k: _K
-    ps: str = ""
-
-    @property
-    def s(self) -> str:
-        """The market: an index has none, its frames name the pair of the perpetual (5.4)."""
-        return self.k.s if len(self.k.s) > 1 else f"{self.ps}_PERP"
-
-
-class _Mark(msgspec.Struct):  # 5.5; COIN-M has no index price
-    s: str
-    E: int
-    p: float
-    r: str = ""
-    T: int = 0
-    i: float | None = None
-    P: float | None = None
-
-
-class _Order(msgspec.Struct):  # 5.6
-    s: str
-    S: Literal["BUY", "SELL"]
-    ap: float
-    l: float
-    T: int
-
-
-class _Forced(msgspec.Struct):
-    o: _Order
-
-    @property
-    def s(self) -> str:
-        """The market."""
-        return self.o.s
-
-
-class _ForcedRaw(msgspec.Struct):
-    o: msgspec.Raw
-
-
-_read_head = ws.reader(_Head)
-_read_forced_raw = ws.reader(_ForcedRaw)
-_read_rows = ws.reader(list[msgspec.Raw])
-
-# --- mappings: payload -> event ---------------------------------------------------------------
-
-
-def _trade(symbol: str, d: _Trade, raw: msgspec.Raw) -> ws.Event:
+def _trade(symbol: str, d: Any, raw: Any) -> _Events:
     side: ws.Side = "sell" if d.m else "buy"
     count = 1 if d.X == "MARKET" else 0  # 5.1: no public trade, but its id is used up
-    return ws.Trade(symbol, str(d.t), d.T, d.p, d.q, side, raw, d.t, count)
+    return (ws.Trade(symbol, str(d.t), d.T, d.p, d.q, side, raw, d.t, count),)
 
 
-def _agg_trade(symbol: str, d: _AggTrade, raw: msgspec.Raw) -> ws.Event:
+def _agg_trade(symbol: str, d: Any, raw: Any) -> _Events:
     side: ws.Side = "sell" if d.m else "buy"
-    return ws.Trade(symbol, str(d.a), d.T, d.p, d.q, side, raw, d.a, d.l - d.f + 1)
+    return (ws.Trade(symbol, str(d.a), d.T, d.p, d.q, side, raw, d.a, d.l - d.f + 1),)
 
 
-def _depth(symbol: str, d: _Depth, raw: msgspec.Raw) -> ws.Event:
+def _depth(symbol: str, d: Any, raw: msgspec.Raw) -> _Events:
     before = d.U - 1 if d.pu is None else d.pu  # 6.3, 6.4
-    return ws.BookUpdate(symbol, "delta", d.b, d.a, d.E, d.u, before)
+    return (ws.BookUpdate(symbol, "delta", d.b, d.a, d.E, d.u, before),)
 
 
-def _quote(symbol: str, d: _Quote, raw: msgspec.Raw) -> ws.Event:
-    return ws.BidAsk(symbol, d.E, d.b, d.B, d.a, d.A, d.u, raw)
+def _quote(symbol: str, d: Any, raw: msgspec.Raw) -> _Events:
+    return (ws.BidAsk(symbol, d.E, d.b, d.B, d.a, d.A, d.u, raw),)  # 5.3: spot sends no time
 
 
-def _ticker(symbol: str, d: _Ticker, raw: msgspec.Raw) -> ws.Event:
-    return ws.Ticker(
+def _ticker(symbol: str, d: Any, raw: msgspec.Raw) -> _Events:
+    return (ws.Ticker(
         symbol, d.C or d.E, last=d.c, bid=d.b, bid_volume=d.B, ask=d.a, ask_volume=d.A,
         open=d.o, high=d.h, low=d.l, previous_close=d.x, change=d.p, percentage=d.P, vwap=d.w,
         base_volume=d.v, quote_volume=d.q, raw=raw,
-    )  # fmt: skip
+    ),)  # fmt: skip
 
 
-def _coinm_ticker(symbol: str, d: _Ticker, raw: msgspec.Raw) -> ws.Event:
+def _coinm_ticker(symbol: str, d: Any, raw: msgspec.Raw) -> _Events:
     """Read `v` as contracts and `q` as base currency (5.2, 12)."""
-    size = 100 if d.s.startswith("BTCUSD_") else 10  # 5, in USD
-    d.v, d.q = d.q, d.v * size if d.w is None else _product(d.q, d.w)
+    usd = 100 if d.s.startswith("BTCUSD_") else 10  # 5
+    worth = d.v * usd if d.w is None else float(Decimal(repr(d.q)) * Decimal(repr(d.w)))
+    d.v, d.q = d.q, worth
     return _ticker(symbol, d, raw)
 
 
-def _product(a: float, b: float) -> float:
-    return float(Decimal(repr(a)) * Decimal(repr(b)))
-
-
-def _kline(symbol: str, d: _Kline, raw: msgspec.Raw) -> ws.Event:
+def _kline(symbol: str, d: Any, raw: msgspec.Raw) -> _Events:
     k = d.k
-    return ws.Candle(symbol, k.i, k.t, k.o, k.h, k.l, k.c, k.v, k.x, d.E, raw=raw)
+    return (ws.Candle(symbol, k.i, k.t, k.o, k.h, k.l, k.c, k.v, k.x, d.E, raw=raw),)
 
 
-def _mark(symbol: str, d: _Mark, raw: msgspec.Raw) -> ws.Event:
-    return ws.MarkPrice(symbol, d.E, d.p, d.i, raw=raw)
-
-
-def _funding(symbol: str, d: _Mark, raw: msgspec.Raw) -> ws.Event | None:
-    if not d.r:  # 5.5: a delivery contract pays none
-        return None
-    return ws.FundingRate(
-        symbol, d.E, float(d.r), d.T or None, d.p, d.i, estimated_settle_price=d.P, raw=raw
+def _mark(symbol: str, d: Any, raw: msgspec.Raw) -> _Events:
+    mark = ws.MarkPrice(symbol, d.E, d.p, d.i, raw=raw)  # 5.5: no index price on COIN-M
+    if not d.r:  # 5.5: a delivery contract pays no funding
+        return (mark,)
+    due, rate = d.T or None, float(d.r)
+    return mark, ws.FundingRate(
+        symbol, d.E, rate, due, d.p, d.i, estimated_settle_price=d.P, raw=raw
     )
 
 
-def _liquidation(symbol: str, d: _Forced, raw: msgspec.Raw) -> ws.Event:
-    o = d.o
+def _liquidation(symbol: str, d: Any, raw: msgspec.Raw) -> _Events:
+    o = _read_order(d.o)
     side: ws.Side = "sell" if o.S == "SELL" else "buy"
-    return ws.Liquidation(symbol, o.T, o.ap, o.l, side, raw=_read_forced_raw(raw).o)
+    return (ws.Liquidation(symbol, o.T, o.ap, o.l, side, raw=d.o),)
 
 
-class _Channel(msgspec.Struct, frozen=True):
-    """How the frames of a stream are read: `also` makes a second event of the same payload."""
+class _Stream(msgspec.Struct, frozen=True):
+    """One kind of stream.
+
+    `read` and `build` make events of a payload; `products` have it for a market, `whole` for all of
+    them; `usdm` is where USD-M has it (1.2). `rows`: the payload is an array of what is read.
+    """
 
     read: Callable[[msgspec.Raw], Any]
-    build: Callable[[str, Any, msgspec.Raw], ws.Event]
-    also: Callable[[str, Any, msgspec.Raw], ws.Event | None] | None = None
+    build: Callable[[str, Any, msgspec.Raw], _Events]
+    products: tuple[str, ...] = ("spot", "usdm", "coinm")
+    whole: tuple[str, ...] = ()
+    usdm: str = "usdm-market"
     rows: bool = False
 
 
-_CHANNELS = {
-    "trade": _Channel(ws.reader(_Trade), _trade),
-    "aggTrade": _Channel(ws.reader(_AggTrade), _agg_trade),
-    "depth": _Channel(ws.reader(_Depth), _depth),
-    "rpiDepth": _Channel(ws.reader(_Depth), _depth),
-    "bookTicker": _Channel(ws.reader(_Quote), _quote),
-    "ticker": _Channel(ws.reader(_Ticker), _ticker),
-    "miniTicker": _Channel(ws.reader(_Ticker), _ticker),
-    "kline": _Channel(ws.reader(_Kline), _kline),
-    "indexPriceKline": _Channel(ws.reader(_Kline), _kline),
-    "markPriceKline": _Channel(ws.reader(_Kline), _kline),
-    "markPrice": _Channel(ws.reader(_Mark), _mark, _funding),
-    "forceOrder": _Channel(ws.reader(_Forced), _liquidation),
-}
-_COINM_CHANNELS = _CHANNELS | {
-    name: _Channel(ws.reader(_Ticker), _coinm_ticker) for name in ("ticker", "miniTicker")
-}
-_CLOSING = ws.Closing("the venue announces a shutdown")
+_FUTURES, _PUBLIC = ("usdm", "coinm"), "usdm-public"
+_read_depth, _read_ticker, _read_kline = ws.reader(_Depth), ws.reader(_Ticker), ws.reader(_Kline)
+_STREAMS = {
+    "trade": _Stream(ws.reader(_Trade), _trade, usdm=_PUBLIC),
+    "aggTrade": _Stream(ws.reader(_AggTrade), _agg_trade),
+    "depth": _Stream(_read_depth, _depth, usdm=_PUBLIC),
+    "rpiDepth": _Stream(_read_depth, _depth, ("usdm",), usdm=_PUBLIC),
+    "bookTicker": _Stream(ws.reader(_Quote), _quote, whole=_FUTURES, usdm=_PUBLIC),
+    "ticker": _Stream(_read_ticker, _ticker, whole=_FUTURES),  # 1.5
+    "miniTicker": _Stream(_read_ticker, _ticker, whole=("spot", *_FUTURES)),
+    **{f"ticker_{window}": _Stream(_read_ticker, _ticker, ("spot",), ("spot",))  # 5.2
+       for window in ("1h", "4h", "1d")},
+    "kline": _Stream(_read_kline, _kline),
+    "indexPriceKline": _Stream(_read_kline, _kline, ("coinm",)),  # 5.4
+    "markPriceKline": _Stream(_read_kline, _kline, ("coinm",)),
+    "markPrice": _Stream(ws.reader(_Mark), _mark, _FUTURES, _FUTURES),
+    "forceOrder": _Stream(ws.reader(_Forced), _liquidation, _FUTURES, _FUTURES),
+}  # fmt: skip
+_NAMES = {  # of other kinds the caller chooses one
+    ws.Kind.BOOK: "depth", ws.Kind.LIQUIDATIONS: "forceOrder",
+    ws.Kind.OPEN_INTEREST: "openInterest",
+}  # fmt: skip
+_CLOSING = (ws.Closing("the venue announces a shutdown"),)
 
 
 @lru_cache(8192)
-def _channel(topic: str, at: str) -> _Channel:
-    name = topic[1:] if topic[0] == "!" else topic.partition("@")[2]
-    name = name.partition("_")[0].partition("@")[0]
-    found = (_COINM_CHANNELS if at == "coinm" else _CHANNELS).get(name)
+def _stream(topic: str, at: str) -> _Stream | None:
+    """Return how the frames of a topic are read; None for the announcement of a shutdown (9)."""
+    if topic == "!serverShutdown":
+        return None
+    name = (topic[1:] if topic[0] == "!" else topic.partition("@")[2]).partition("@")[0]
+    found = _STREAMS.get(name) or _STREAMS.get(name.partition("_")[0])
     if found is None:
         raise ValueError(f'no stream that is asked for: "{topic}"')
     # 5.6: the liquidations of all markets come one by one, in spite of their name
     rows = "@arr" in topic and name != "forceOrder"
-    return msgspec.structs.replace(found, rows=rows)
+    build = _coinm_ticker if at == "coinm" and found.build is _ticker else found.build
+    return msgspec.structs.replace(found, rows=rows, build=build)
 
 
 class Binance(ws.Adapter):
@@ -436,30 +348,31 @@ class Binance(ws.Adapter):
 
     def route(self, sub: ws.Sub) -> Sequence[ws.Route]:
         """Name the stream of a subscription (5, 6.1)."""
-        product = self._product(sub)
-        if not product or (product == "spot" and sub.kind in _CONTRACTS_ONLY):
+        product, market_id = self._product(sub), sub.market.id if sub.market else ""
+        at = _PRODUCTS.get(product)
+        if at is None or (product == "spot" and sub.kind in _CONTRACTS_ONLY):
             return ()
-        if sub.market is None:
-            return _whole(product, sub)
-        market, low, name = sub.market.id, sub.market.id.lower(), sub.channel.get("name", "")
-        at = _PRODUCTS[product]
-        if sub.kind is ws.Kind.TRADES:
-            endpoint, history = _endpoint(product, name), _history(at, name, market)
-            return (ws.Route(endpoint, f"{low}@{name}", history=history, contiguous_ids=True),)
+        name = _NAMES.get(sub.kind) or sub.channel["name"]
+        if product == "usdm" and sub.channel.get("rpi") == "True":
+            name = "rpiDepth"
+        method, asked = f"{at.api}{name[0].upper()}{name[1:]}", {"symbol": market_id}
+        if sub.kind is ws.Kind.OPEN_INTEREST:  # at this pace 400 markets are a third of the budget
+            poll = ws.Poll(ws.Rest(method, asked, 1, at.host), every_s=30)
+            return (ws.Route("usdm-market" if product == "usdm" else product, "", poll=poll),)
+        stream, topic = _STREAMS[name], _topic(product, name, sub)
+        if not topic or product not in (stream.products if market_id else stream.whole):
+            return ()
+        history = snapshot = None
+        if sub.kind is ws.Kind.TRADES:  # of raw ones REST tells the newest only
+            rest = ws.Rest(f"{method}s", asked | {"limit": 1000}, at.pages[name], at.host)
+            history = ws.History(rest, 1000, rest if name == "aggTrade" else None, "fromId")
         if sub.kind is ws.Kind.BOOK:
-            return _book(product, sub, market)
-        if sub.kind is ws.Kind.OHLCV:
-            return _candles(product, sub, market)
-        if sub.kind is ws.Kind.OPEN_INTEREST:
-            rest = ws.Rest(f"{at.api}OpenInterest", {"symbol": market}, 1, at.host)
-            return (ws.Route(_endpoint(product, ""), "", poll=ws.Poll(rest, _OPEN_INTEREST_S)),)
-        if sub.kind is ws.Kind.LIQUIDATIONS:
-            return (ws.Route(_endpoint(product, "forceOrder"), f"{low}@forceOrder"),)
-        if product != "spot" and name.startswith("ticker_"):
-            return ()  # 5.2
-        if sub.kind is ws.Kind.FUNDING_RATE and sub.market.type == "future":
-            return ()  # 5.5: delivery contracts have none
-        return (ws.Route(_endpoint(product, name), f"{low}@{name}{_every_second(sub)}"),)
+            depths = at.depths[-1:] if name == "rpiDepth" else at.depths
+            snapshot = ws.Snapshot(method, asked, "limit", depths, at.host)
+        return (ws.Route(
+            stream.usdm if product == "usdm" else product, topic, snapshot=snapshot,
+            history=history, contiguous_ids=history is not None,
+        ),)  # fmt: skip
 
     def request(self, op: ws.Op, topics: Sequence[str], call: ws.Call) -> bytes:
         """Build a SUBSCRIBE or UNSUBSCRIBE (4)."""
@@ -471,20 +384,17 @@ class Binance(ws.Adapter):
         head = _read_head(frame)
         topic = head.stream
         if topic:
-            if topic == "!serverShutdown":  # 9
-                return (_CLOSING,)
-            channel = _channel(topic, at)
+            stream = _stream(topic, at)
+            if stream is None:
+                return _CLOSING
             raw = head.data
-            if channel.rows:
-                return (_rows(topic, channel, raw, markets),)
-            d = channel.read(raw)
+            if stream.rows:
+                return (_rows(topic, stream, raw, markets),)
+            d = stream.read(raw)
             symbol = markets(d.s)
             if symbol is None:
                 return (ws.Batch(topic, (), 1),)
-            event = channel.build(symbol, d, raw)
-            if channel.also is None:
-                return (ws.Batch(topic, (event,)),)
-            return (ws.Batch(topic, _present(event, channel.also(symbol, d, raw))),)
+            return (ws.Batch(topic, stream.build(symbol, d, raw)),)
         about = "" if head.id is None else str(head.id)
         if head.error is not None:  # 4: both forms of an error have been seen
             return (ws.Refused(f"{head.error.get('msg')} (code {head.error.get('code')})", about),)
@@ -493,170 +403,120 @@ class Binance(ws.Adapter):
         if head.id is not None:
             return (ws.Ack(about),)
         if head.e == "serverShutdown":
-            return (_CLOSING,)
+            return _CLOSING
         raise ValueError("neither an event of a stream, an answer nor an error")
 
     def snapshot(self, body: Any, market: ws.Market) -> ws.BookUpdate:
         """Read the answer to depth (6.2); futures say of when it is."""
-        bids = [(float(price), float(amount)) for price, amount in body["bids"]]
-        asks = [(float(price), float(amount)) for price, amount in body["asks"]]
+        bids, asks = ([(float(p), float(q)) for p, q in body[side]] for side in ("bids", "asks"))
         last_id, at_ms = int(body["lastUpdateId"]), body.get("T")
         return ws.BookUpdate(market.symbol, "rest", bids, asks, at_ms, last_id)
 
     def history(self, body: Any, route: ws.Route, market: ws.Market) -> Sequence[ws.Event]:
         """Read trades or aggTrades, whose ids are the stream's own (5.1), or openInterest (5.5)."""
-        if route.poll is not None:
-            amount = float(body["openInterest"])
-            base = None if market.inverse else amount
-            return [ws.OpenInterest(
-                market.symbol, int(body["time"]), amount, base_volume=base, raw=body
-            )]  # fmt: skip
-        return [_past(row, market) for row in body]
+        if route.poll is None:
+            return [trade for row in body for trade in _past(row, market)]
+        amount, at_ms = float(body["openInterest"]), int(body["time"])
+        base = None if market.inverse else amount
+        return [ws.OpenInterest(market.symbol, at_ms, amount, base_volume=base, raw=body)]
 
     def _product(self, sub: ws.Sub) -> str:
         """Name the part of the venue where a subscription belongs; "" where there is none."""
-        market, parts = sub.market, {name.partition("-")[0] for name in self.venue.endpoints}
+        market, own = sub.market, {name.partition("-")[0] for name in self.venue.endpoints}
         if market is not None:
-            spot, inverse = market.type == "spot", bool(market.inverse)
+            contract = "coinm" if market.inverse else "usdm"
+            product = {"spot": "spot", "option": ""}.get(market.type, contract)
+        elif "spot" in own and sub.market_type == "spot" and sub.kind not in _CONTRACTS_ONLY:
+            product = "spot"
         else:  # what only contracts have is asked for as spot where nobody chose a type
-            spot = sub.market_type == "spot" and sub.kind not in _CONTRACTS_ONLY and "spot" in parts
-            inverse = sub.sub_type == "inverse" or "usdm" not in parts
-        product = "spot" if spot else "coinm" if inverse else "usdm"
-        option = market is not None and market.type == "option"
-        return product if product in parts and not option else ""
+            product = "coinm" if sub.sub_type == "inverse" or "usdm" not in own else "usdm"
+        return product if product in own else ""
 
 
-def _endpoint(product: str, channel: str) -> str:
-    """Name the endpoint that serves a channel (1.2)."""
-    if product != "usdm":
-        return product
-    return "usdm-public" if channel in _PUBLIC else "usdm-market"
+def _topic(product: str, name: str, sub: ws.Sub) -> str:
+    """Spell the stream of a subscription; "" where there is none with these choices."""
+    market, suffix = sub.market, "@1s" if sub.channel.get("use1sFreq") == "True" else ""  # 5.5
+    if market is None:
+        return "!bookTicker" if name == "bookTicker" else f"!{name}@arr{suffix}"
+    low = market.id.lower()
+    match sub.kind:
+        case ws.Kind.BOOK:  # 6.1
+            rate = _PRODUCTS[product].rates.get(sub.channel["watchOrderBookRate"])
+            if rate is None:
+                return ""
+            suffix = "@500ms" if name == "rpiDepth" else rate
+        case ws.Kind.OHLCV:  # 5.4: seconds and zones on spot only
+            if product != "spot" and sub.timeframe == "1s":
+                return ""
+            eastern = product == "spot" and sub.channel["timezone"] in ("+08:00", "8")
+            suffix = f"_{sub.timeframe}{'@+08:00' if eastern else ''}"
+            if name == "indexPriceKline":
+                low, _, contract = low.partition("_")  # of a pair, under the perpetual's name
+                if contract != "perp":
+                    return ""
+        case ws.Kind.FUNDING_RATE if market.type == "future":
+            return ""  # 5.5: delivery contracts have none
+    return f"{low}@{name}{suffix}"
 
 
-def _every_second(sub: ws.Sub) -> str:
-    return "@1s" if sub.channel.get("use1sFreq") == "True" else ""  # 5.5
-
-
-def _whole(product: str, sub: ws.Sub) -> Sequence[ws.Route]:
-    """Name the stream of all markets (5); spot has none of quotes, nor of full tickers (1.5)."""
-    name = "forceOrder" if sub.kind is ws.Kind.LIQUIDATIONS else sub.channel.get("name", "")
-    if product == "spot" and name in ("bookTicker", "ticker"):
-        return ()
-    if product != "spot" and name.startswith("ticker_"):
-        return ()
-    topic = "!bookTicker" if name == "bookTicker" else f"!{name}@arr{_every_second(sub)}"
-    return (ws.Route(_endpoint(product, name), topic),)
-
-
-def _book(product: str, sub: ws.Sub, market_id: str) -> Sequence[ws.Route]:
-    """Name the diff stream of a book and where its first state comes from (6.1, 6.2)."""
-    at, rates = _PRODUCTS[product], _SPOT_RATES if product == "spot" else _FUTURES_RATES
-    rate = rates.get(sub.channel["watchOrderBookRate"])
-    if rate is None:
-        return ()
-    name, depths = "depth", at.depths
-    if product == "usdm" and sub.channel["rpi"] == "True":
-        name, rate, depths = "rpiDepth", "@500ms", at.depths[-1:]
-    method = f"{at.api}{name[0].upper()}{name[1:]}"
-    snapshot = ws.Snapshot(method, {"symbol": market_id}, "limit", depths, at.host)
-    topic = f"{market_id.lower()}@{name}{rate}"
-    return (ws.Route(_endpoint(product, name), topic, snapshot=snapshot),)
-
-
-def _candles(product: str, sub: ws.Sub, market_id: str) -> Sequence[ws.Route]:
-    """Name the stream of candles (5.4): seconds and zones on spot, index and mark on COIN-M."""
-    name, low = sub.channel["name"], market_id.lower()
-    zone = ""
-    if product == "spot":
-        zone = "@+08:00" if sub.channel["timezone"] in ("+08:00", "8") else ""
-    elif sub.timeframe == "1s":
-        return ()
-    if name != "kline" and product != "coinm":
-        return ()
-    if name == "indexPriceKline":
-        low, _, contract = low.partition("_")
-        if contract != "perp":
-            return ()
-    return (ws.Route(_endpoint(product, name), f"{low}@{name}_{sub.timeframe}{zone}"),)
-
-
-def _rows(topic: str, channel: _Channel, raw: msgspec.Raw, markets: ws.Markets) -> ws.Batch:
+def _rows(topic: str, stream: _Stream, raw: msgspec.Raw, markets: ws.Markets) -> ws.Batch:
     """Read the array of all markets row by row."""
-    more: list[ws.Event] = []
+    events: list[ws.Event] = []
 
     def parse(row: msgspec.Raw) -> ws.Event | None:
-        d = channel.read(row)
+        d = stream.read(row)
         symbol = markets(d.s)
         if symbol is None:
             return None
-        event = channel.build(symbol, d, row)
-        if channel.also is not None:
-            more.extend(_present(channel.also(symbol, d, row)))
-        return event
+        found = stream.build(symbol, d, row)
+        events.extend(found)
+        return found[0]
 
     batch = ws.by_row(topic, _read_rows(raw), parse)
-    return ws.Batch(topic, [*batch.events, *more], batch.skipped, batch.bad) if more else batch
+    return ws.Batch(topic, events, batch.skipped, batch.bad)
 
 
-def _present(*events: ws.Event | None) -> list[ws.Event]:
-    return [event for event in events if event is not None]
-
-
-def _history(at: _Product, name: str, market_id: str) -> ws.History:
-    """Say how missed trades are fetched; raw trades only as the newest thousand."""
-    params = {"symbol": market_id, "limit": 1000}
-    if name == "trade":
-        return ws.History(ws.Rest(f"{at.api}Trades", params, at.trades_weight, at.host), 1000)
-    rest = ws.Rest(f"{at.api}AggTrades", params, at.agg_trades_weight, at.host)
-    return ws.History(rest, 1000, after=rest, from_param="fromId")
-
-
-def _past(row: dict[str, Any], market: ws.Market) -> ws.Trade:
+def _past(row: dict[str, Any], market: ws.Market) -> _Events:
     """Read one row of REST; a raw trade's `info` gets the stream's names beside its own."""
-    if "a" not in row:
-        row = {
-            **row, "e": "trade", "s": market.id, "t": row["id"], "p": row["price"],
-            "q": row["qty"], "T": row["time"], "m": row["isBuyerMaker"],
-        }  # fmt: skip
-    number = int(row["a"] if "a" in row else row["t"])
-    count = int(row["l"]) - int(row["f"]) + 1 if "a" in row else 1
-    return ws.Trade(
-        market.symbol, str(number), int(row["T"]), float(row["p"]), float(row["q"]),
-        "sell" if row["m"] else "buy", row, number, count,
-    )  # fmt: skip
+    if "a" in row:
+        aggregate = msgspec.convert({**row, "s": market.id}, _AggTrade, strict=False)
+        return _agg_trade(market.symbol, aggregate, row)
+    row = {
+        **row, "e": "trade", "s": market.id, "t": row["id"], "p": row["price"],
+        "q": row["qty"], "T": row["time"], "m": row["isBuyerMaker"],
+    }  # fmt: skip
+    return _trade(market.symbol, msgspec.convert(row, _Trade, strict=False), row)
 
 
 # --- ccxt's other names -----------------------------------------------------------------------
 
 
-def _twin(id_: str, name: str, fetched: str, endpoints: Mapping[str, ws.Endpoint]) -> ws.Venue:
-    """Cut the venue down to the endpoints of a twin, whose markets ccxt fetches as `fetched`."""
-    spot = fetched == "spot"
+def _twin(id_: str, name: str, product: str) -> ws.Venue:
+    """Cut the venue down to one of its products."""
+    at, spot = _PRODUCTS[product], product == "spot"
     kinds = VENUE.kinds - _CONTRACTS_ONLY if spot else VENUE.kinds
-    api = _PRODUCTS[next(iter(endpoints)).partition("-")[0]].api
     return VENUE.model_copy(update={
-        "id": id_, "ccxt_id": id_, "name": name, "endpoints": endpoints, "kinds": kinds,
+        "id": id_, "ccxt_id": id_, "name": name, "kinds": kinds,
+        "endpoints": {key: _ENDPOINTS[key] for key in _ENDPOINTS if key.startswith(product)},
         "all_markets": frozenset({ws.Kind.TICKER}) if spot else VENUE.all_markets,
         "switches": {kind: VENUE.switches[kind] for kind in VENUE.switches if kind in kinds},
         "market_types": ("spot",) if spot else ("swap", "future"),
-        "rest": {host: VENUE.rest[host] for host in ("", "futures") if not (spot and host)},
-        "rest_methods": tuple(m for m in VENUE.rest_methods if m.startswith(api)),
-        "rest_options": {"fetchMarkets": {"types": [fetched]}},
+        "rest": {host: VENUE.rest[host] for host in VENUE.rest if host in ("", at.host)},
+        "rest_methods": tuple(m for m in VENUE.rest_methods if m.startswith(at.api)),
+        "rest_options": {"fetchMarkets": {"types": [at.fetched]}},
     })  # fmt: skip
 
 
 class BinanceUsdm(Binance):
     """Binance USD-M alone, under ccxt's name for it."""
 
-    venue = _twin("binanceusdm", "Binance USD-M", "linear", {
-        name: _ENDPOINTS[name] for name in ("usdm-public", "usdm-market")
-    })  # fmt: skip
+    venue = _twin("binanceusdm", "Binance USD-M", "usdm")
 
 
 class BinanceCoinm(Binance):
     """Binance COIN-M alone, under ccxt's name for it."""
 
-    venue = _twin("binancecoinm", "Binance COIN-M", "inverse", {"coinm": _ENDPOINTS["coinm"]})
+    venue = _twin("binancecoinm", "Binance COIN-M", "coinm")
 
 
 class BinanceUs(Binance):
@@ -665,9 +525,6 @@ class BinanceUs(Binance):
     Its weights and its budget are a fifth of spot's, each: the same share is used.
     """
 
-    venue = _twin("binanceus", "Binance US", "spot", {
-        "spot": _ENDPOINTS["spot"].model_copy(update={
-            "live": "wss://stream.binance.us:9443/stream", "testnet": None, "demo": None,
-            "heartbeat": _ENDPOINTS["coinm"].heartbeat,
-        }),
-    })  # fmt: skip
+    venue = _twin("binanceus", "Binance US", "spot").model_copy(update={"endpoints": {
+        "spot": _endpoint("spot", "wss://stream.binance.us:9443/stream", topics=1024, messages=5),
+    }})  # fmt: skip
