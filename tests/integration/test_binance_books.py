@@ -7,11 +7,11 @@ the adapter into the core's `BookSync`. Then the fake, with real sockets, REST a
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 import unified_ws
@@ -31,6 +31,7 @@ MARKETS = {
     "coinm": ws.Market("BTC/USD:BTC", "BTCUSD_PERP", "swap", linear=False, inverse=True),
 }
 State = tuple[tuple[tuple[float, float], ...], tuple[tuple[float, float], ...]]
+Moment = tuple[int, int, list[dict[float, float]]]
 
 
 class Venue:
@@ -43,7 +44,7 @@ class Venue:
         self.now_ms = 1_700_000_000_000
         self.stormy = True
         self.truth: dict[int, list[State]] = {}
-        self.answers: list[dict[str, Any]] = []
+        self.moments: list[Moment] = []
         for _ in range(10):
             self.change()
 
@@ -72,7 +73,7 @@ class Venue:
             if amount:
                 self.sides[which][price] = amount
             if rng.random() < 0.4:  # a snapshot may fall into the middle of an event
-                self.answers.append(self.answer())
+                self.moments.append(self.moment())
         self.truth.setdefault(self.last, []).append(self.state())
         return self.frame(first, before, changed)
 
@@ -84,13 +85,18 @@ class Venue:
             event["pu"] = before
         for key, levels in zip("ba", changed, strict=True):
             event[key] = [[str(price), str(amount)] for price, amount in levels.items()]
-        return json.dumps({"stream": f"{market.lower()}@depth@100ms", "data": event}).encode()
+        return msgspec.json.encode({"stream": f"{market.lower()}@depth@100ms", "data": event})
 
-    def answer(self) -> dict[str, Any]:
-        """Return what REST would say now (6.2)."""
-        bids, asks = ([[str(p), str(q)] for p, q in side.items()] for side in self.sides)
-        times = {} if self.product == "spot" else {"E": self.now_ms, "T": self.now_ms - 1}
-        return {"lastUpdateId": self.last, **times, "bids": bids, "asks": asks}
+    def moment(self) -> Moment:
+        """Return what there is to say now."""
+        return self.last, self.now_ms, [side.copy() for side in self.sides]
+
+    def answer(self, moment: Moment) -> dict[str, Any]:
+        """Return what REST would have said at a moment (6.2)."""
+        last, now_ms, sides = moment
+        bids, asks = ([[str(p), str(q)] for p, q in side.items()] for side in sides)
+        times = {} if self.product == "spot" else {"E": now_ms, "T": now_ms - 1}
+        return {"lastUpdateId": last, **times, "bids": bids, "asks": asks}
 
     def restart(self) -> None:
         """Begin the ids again, after a pause, with another book.
@@ -99,7 +105,7 @@ class Venue:
         """
         self.last = self.last // 10
         self.now_ms += 11_000
-        self.answers.clear()
+        self.moments.clear()
         for side in self.sides:
             side.clear()
 
@@ -143,8 +149,8 @@ class Client:
             self.wants = verdict is Verdict.TOO_OLD or not self.sync.valid
             self.check()
         elif self.wants:
-            past = self.venue.answers[-10:] if self.venue.stormy else []
-            body = rng.choice([*past, self.venue.answer()])
+            past = self.venue.moments[-10:] if self.venue.stormy else []
+            body = self.venue.answer(rng.choice([*past, self.venue.moment()]))
             self.pending = (rng.randrange(4), body)
             self.wants = False
 

@@ -31,7 +31,8 @@ async def venue() -> AsyncIterator[FakeVenue]:
 async def pro(venue: FakeVenue) -> AsyncIterator[Any]:
     """ccxt.pro with its markets loaded from the fake."""
     exchange = redirect(
-        ccxt.pro.binance({"newUpdates": True, "enableRateLimit": False}), venue.gateway
+        ccxt.pro.binance({"newUpdates": True, "enableRateLimit": False, "timeout_on_exit": 0}),
+        venue.gateway,
     )
     await exchange.load_markets()
     yield exchange
@@ -153,7 +154,8 @@ async def test_many_symbols_and_unsubscribing(venue: FakeVenue, pro: Any) -> Non
 
 async def test_rest_of_ccxt_async(venue: FakeVenue) -> None:
     """Ccxt's REST methods read the same truth."""
-    exchange = redirect(ccxt.async_support.binance({"enableRateLimit": False}), venue.gateway)
+    settings = {"enableRateLimit": False, "timeout_on_exit": 0}
+    exchange = redirect(ccxt.async_support.binance(settings), venue.gateway)
     try:
         book = await exchange.fetch_order_book(BTC, 50)
         trades = await exchange.fetch_trades(BTC, limit=10)
