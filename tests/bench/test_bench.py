@@ -58,7 +58,7 @@ def test_the_table_of_venues_has_a_line_for_each_stream() -> None:
 
     table = venues.report(costs)
     assert [(cost.client, cost.kind) for cost in costs] == [
-        (client, kind) for kind in venues.KINDS for client in venues.CLIENTS
+        (client, kind) for kind in venues.KINDS for client in venues.CLIENTS_OF[kind]
     ]
     assert "| binance trades | 300 |" in table
     assert "| binance book | 150 |" in table

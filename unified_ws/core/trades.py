@@ -64,21 +64,29 @@ class TradeStream(Stream):
             self._parked.extend(row for row in map(self.mine, events) if row is not None)
             del self._parked[:-HELD_ROWS]
             return
-        if self.contiguous and not self.held and len(events) == 1:
+        if len(events) == 1 and not self.held:
             row = events[0]  # the path of nearly every frame, hence spelled out
+            if self.contiguous:
+                follows = row.number - self.last_number == (row.count if self.counted else 1)
+            else:
+                follows = row.id not in self._known
             if (
-                row.number == self.last_number + 1
+                follows
                 and row.count
                 and row.symbol == self.symbol
-                and not self.counted
                 and 0.0 < row.price < inf
                 and 0.0 <= row.amount < inf
             ):
                 row.received_ns = wall_ns
-                self.last_number = row.number
+                if self.contiguous:
+                    self.last_number = row.number
+                else:
+                    self._remember(row.id)
                 self.last = row
                 self.rows.append(row)
                 self.data_at = now
+                if not self.delivered:
+                    self.host.first_data(self)
                 self.delivered += 1
                 if self.followers:
                     for follower in self.followers:
@@ -91,7 +99,7 @@ class TradeStream(Stream):
     def merge(self, events: Sequence[Trade], now: float, wall_ns: int) -> None:
         """Take rows from anywhere: live, another connection, or REST."""
         out: list[Trade] = []
-        symbol, known, in_order = self.symbol, self._known, self._known_in_order
+        symbol = self.symbol
         try:
             for event in events:
                 row = event if event.symbol == symbol else self.mine(event)
@@ -106,14 +114,11 @@ class TradeStream(Stream):
                 row.received_ns = wall_ns
                 if self.contiguous:
                     self._ordered(row, now, out)
-                elif row.id not in known:
-                    known.add(row.id)
-                    in_order.append(row.id)
+                elif row.id not in self._known:
+                    self._remember(row.id)
                     out.append(row)
                 else:
                     self.duplicates += 1
-            while len(in_order) > KNOWN_IDS:
-                known.discard(in_order.popleft())
         finally:  # a row that breaks the rules of its type must not take others with it
             if out:
                 self.last = out[-1]
@@ -212,3 +217,9 @@ class TradeStream(Stream):
             from_ms=last.timestamp_ms if last else None, to_ms=following.timestamp_ms,
             missing=first - self.last_number - 1, note=note,
         )  # fmt: skip
+
+    def _remember(self, row_id: str) -> None:
+        self._known.add(row_id)
+        self._known_in_order.append(row_id)
+        if len(self._known_in_order) > KNOWN_IDS:
+            self._known.discard(self._known_in_order.popleft())
