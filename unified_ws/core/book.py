@@ -105,7 +105,8 @@ class Levels:
                     del amounts[price]
                     del prices[bisect_left(prices, price)]
             else:
-                _set(amounts, prices, rows, (price, amount))
+                row = level if len(level) == 2 else (price, amount)
+                _set(amounts, prices, rows, row)
 
     def cut(self, keep: int, *, lowest: bool) -> None:
         """Drop all but `keep` levels: the lowest prices (bids) or the highest (asks)."""
