@@ -191,7 +191,10 @@ class Exchange(WatchDerivatives, WatchLater, StreamMethods, Observe, RestMethods
             NotSupported: The venue has none.
         """
         self._set_environment("demo" if enable else "live")
-        self.rest.enable_demo_trading(enable)
+        if "demo" in self.rest.urls:
+            self.rest.enable_demo_trading(enable)
+        else:  # what ccxt calls the sandbox of this venue is its demo trading
+            self.rest.set_sandbox_mode(enable)
         self._set_urls()
 
     def _set_environment(self, name: str) -> None:
