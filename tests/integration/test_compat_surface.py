@@ -323,7 +323,7 @@ async def test_the_state_after_the_markets_are_loaded(make: Make) -> None:
     assert markets is ex.markets
     assert ex.markets is ex.rest.markets
     assert ex.markets_by_id["BTCUSDT"][0]["symbol"] == BTC
-    assert sorted(ex.symbols) == [BTC, ETH]
+    assert sorted(ex.symbols) == sorted([BTC, ETH, "BTC/USDT:USDT", "BTC/USD:BTC"])
     assert "USDT" in ex.currencies
     await ex.throttle(1)
 

@@ -90,8 +90,8 @@ async def test_rest_errors(fake_venue: MakeVenue, path: str, status: int, code: 
 
 @pytest.mark.parametrize("host, version", [("fapi", "v1"), ("dapi", "v1"), ("eapi", "v1")])
 async def test_other_products_list_nothing(fake_venue: MakeVenue, host: str, version: str) -> None:
-    """Ccxt loads futures along with spot."""
-    venue = await fake_venue("binance", paused=True)
+    """Ccxt loads futures along with spot; here only spot is listed."""
+    venue = await fake_venue("binance", paused=True, symbols=["BTC/USDT"])
     path = f"/{host}/{version}/exchangeInfo"
     _, body, _ = await get(venue, path, host=f"{host}.binance.com")
 

@@ -23,7 +23,7 @@ async def strategy(gateway: str) -> float:
     cost = amount = 0.0
     async with unified_ws.exchange("binance", {"gateway": gateway}) as ex:
         markets = await ex.load_markets()
-        symbol = min(markets)
+        symbol = min(name for name, market in markets.items() if market["spot"])
         ticker = await ex.watch_ticker(symbol)
         if ticker["bid"] is None or await spread(ex, symbol) > 50:
             return 0.0

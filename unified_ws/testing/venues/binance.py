@@ -74,6 +74,7 @@ class Binance(RecordedBinance):
     """All three products."""
 
     id = "binance"
+    default_symbols = ("BTC/USDT", "ETH/USDT", "BTC/USDT:USDT", "BTC/USD:BTC")
     limits = _SPOT
     host_limits: ClassVar[Mapping[str, Limits]] = dict.fromkeys(
         [*USDM_HOSTS, *COINM_HOSTS, *futures_rest.POOLS], _FUTURES
