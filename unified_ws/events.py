@@ -47,7 +47,20 @@ Markets: TypeAlias = Callable[[str], str | None]
 """Resolve a venue's market id to the unified symbol; None where it is not served here."""
 
 
-class Trade(msgspec.Struct, gc=False):
+class _Told(msgspec.Struct, gc=False):
+    """What every row has: the venue's own object, kept as bytes until somebody asks."""
+
+    @property
+    def info(self) -> Any:
+        """Return the venue's own object, decoded when first asked for."""
+        # Until then the typed face of a busy stream never pays for it.
+        told: Any = self
+        if isinstance(told.raw, msgspec.Raw):
+            told.raw = msgspec.json.decode(told.raw)
+        return told.raw
+
+
+class Trade(_Told, gc=False):
     """One public trade (or one aggregate of several: then `count` > 1).
 
     `price` in quote currency, `amount` in base currency (contracts for derivatives), `side` of
@@ -68,11 +81,6 @@ class Trade(msgspec.Struct, gc=False):
     missed_before: int = 0
     received_ns: int = 0
     as_ccxt: Any = None
-
-    @property
-    def info(self) -> Any:
-        """Return the venue's own object, decoded when first asked for."""
-        return _info(self)
 
 
 class BookUpdate(msgspec.Struct, gc=False):
@@ -103,7 +111,7 @@ class BookUpdate(msgspec.Struct, gc=False):
     texts: tuple[Sequence[TextLevel], Sequence[TextLevel]] | None = None
 
 
-class Ticker(msgspec.Struct, gc=False):
+class Ticker(_Told, gc=False):
     """Statistics of one market over a window, 24 hours unless the channel says otherwise.
 
     `partial`: what is None has not changed since the last one; the core completes it, and what
@@ -135,13 +143,8 @@ class Ticker(msgspec.Struct, gc=False):
     received_ns: int = 0
     as_ccxt: Any = None
 
-    @property
-    def info(self) -> Any:
-        """Return the venue's own object, decoded when first asked for."""
-        return _info(self)
 
-
-class BidAsk(msgspec.Struct, gc=False):
+class BidAsk(_Told, gc=False):
     """Best bid and ask of one market; `number` is the venue's update id where it has one."""
 
     symbol: str
@@ -156,13 +159,8 @@ class BidAsk(msgspec.Struct, gc=False):
     received_ns: int = 0
     as_ccxt: Any = None
 
-    @property
-    def info(self) -> Any:
-        """Return the venue's own object, decoded when first asked for."""
-        return _info(self)
 
-
-class Candle(msgspec.Struct, gc=False):
+class Candle(_Told, gc=False):
     """One candle; `open_ms` is its start. `closed` says that it will not change again.
 
     `timestamp_ms` is when the venue sent this version of it.
@@ -188,13 +186,8 @@ class Candle(msgspec.Struct, gc=False):
     received_ns: int = 0
     as_ccxt: Any = None
 
-    @property
-    def info(self) -> Any:
-        """Return the venue's own object, decoded when first asked for."""
-        return _info(self)
 
-
-class MarkPrice(msgspec.Struct, gc=False):
+class MarkPrice(_Told, gc=False):
     """The price that margins are computed by, and the index behind it, in quote currency.
 
     `partial` as in `Ticker`.
@@ -210,13 +203,8 @@ class MarkPrice(msgspec.Struct, gc=False):
     received_ns: int = 0
     as_ccxt: Any = None
 
-    @property
-    def info(self) -> Any:
-        """Return the venue's own object, decoded when first asked for."""
-        return _info(self)
 
-
-class FundingRate(msgspec.Struct, gc=False):
+class FundingRate(_Told, gc=False):
     """The funding rate of a perpetual contract, as a fraction (0.0001 is 0.01 %).
 
     `funding_rate` is due at `funding_timestamp_ms`; `next_*` and `previous_*` are the settlements
@@ -242,13 +230,8 @@ class FundingRate(msgspec.Struct, gc=False):
     received_ns: int = 0
     as_ccxt: Any = None
 
-    @property
-    def info(self) -> Any:
-        """Return the venue's own object, decoded when first asked for."""
-        return _info(self)
 
-
-class OpenInterest(msgspec.Struct, gc=False):
+class OpenInterest(_Told, gc=False):
     """The contracts that are open: `open_interest_amount` in contracts, `..._value` in quote.
 
     `base_volume` is the same in base currency where the venue says so. `partial` as in `Ticker`.
@@ -265,13 +248,8 @@ class OpenInterest(msgspec.Struct, gc=False):
     received_ns: int = 0
     as_ccxt: Any = None
 
-    @property
-    def info(self) -> Any:
-        """Return the venue's own object, decoded when first asked for."""
-        return _info(self)
 
-
-class Liquidation(msgspec.Struct, gc=False):
+class Liquidation(_Told, gc=False):
     """A position that the venue closed by force: `side` of the order that closed it.
 
     `contracts` in contracts, `price` in quote currency.
@@ -288,21 +266,8 @@ class Liquidation(msgspec.Struct, gc=False):
     received_ns: int = 0
     as_ccxt: Any = None
 
-    @property
-    def info(self) -> Any:
-        """Return the venue's own object, decoded when first asked for."""
-        return _info(self)
-
 
 Row: TypeAlias = (
     Trade | Ticker | BidAsk | Candle | MarkPrice | FundingRate | OpenInterest | Liquidation
 )
 Event: TypeAlias = Row | BookUpdate
-
-
-def _info(row: Row) -> Any:
-    # Decoding waits until somebody asks: the typed face of a busy stream never pays for it.
-    raw = row.raw
-    if isinstance(raw, msgspec.Raw):
-        raw = row.raw = msgspec.json.decode(raw)
-    return raw
